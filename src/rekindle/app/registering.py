@@ -1,0 +1,67 @@
+"""Telling the store which loops there are, and noticing that a declaration changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rekindle.data.periods import every_text
+from rekindle.declaration import differences, fingerprint
+from rekindle.store import loops
+from rekindle.store.loops import Revision
+
+if TYPE_CHECKING:
+    from rekindle.app.loading import LoopsFile
+    from rekindle.clock import Clock
+    from rekindle.loop import Loop
+    from rekindle.store import Store
+
+__all__ = ["register"]
+
+# A change of these makes another model: it raises a `manual` signal "declaration changed".
+MAKES_ANOTHER_MODEL = ("trainer", "features", "source")
+
+
+def register(store: Store, declared: LoopsFile, clock: Clock) -> dict[str, list[str]]:
+    """Store new and changed declarations; returns what changed, loop by loop."""
+    with store.read() as conn:
+        held = {loop.name: loop.revision for loop in loops.newest(conn)}
+    changes: dict[str, list[str]] = {}
+    told = [(loop, loop.declaration()) for loop in declared.loops]
+    fresh = [(loop, said, fingerprint(said, declared.text)) for loop, said in told]
+    fresh = [(loop, said, revision) for loop, said, revision in fresh if held.get(loop.name) != revision]
+    if not fresh:
+        return changes
+    with store.begin() as conn:
+        for loop, said, revision in fresh:
+            before = next((r for r in loops.revisions(conn, loop.name) if r.id == held.get(loop.name)), None)
+            loops.register(
+                conn,
+                Revision(
+                    revision,
+                    loop.name,
+                    said,
+                    declared.text,
+                    declared.git_commit,
+                    declared.git_dirty,
+                    clock.now(),
+                ),
+                file=declared.path,
+                every=_every(loop, held),
+                task=loop.task,
+                metric=None if loop.metric is None else loop.metric.name,
+            )
+            if before is not None:
+                changes[loop.name] = differences(before.declaration, said)
+                _note_change(conn, loop.name, changes[loop.name])
+    return changes
+
+
+def _every(loop: Loop, held: dict[str, str]) -> str | None:
+    """A known loop keeps the cadence its batches are numbered by."""
+    return None if loop.every is None or loop.name in held else every_text(loop.every)
+
+
+def _note_change(conn: object, name: str, lines: list[str]) -> None:
+    weighty = [line for line in lines if line.split(":")[0].split(".")[0] in MAKES_ANOTHER_MODEL]
+    if weighty:
+        loops.set_settings(conn, name, {"changed": weighty})  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""What other policies would have cost on the same stream."""

@@ -1,0 +1,58 @@
+"""One in-process DuckDB, set up once; a cursor per query."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rekindle.errors import SourceError
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["cursor", "quote", "run"]
+
+
+@lru_cache(maxsize=1)
+def _connection() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    connection = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": "false",  # nothing is fetched at run time
+            "autoload_known_extensions": "false",
+            "temp_directory": str(Path(tempfile.gettempdir()) / "rekindle-duckdb"),
+        }
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
+def cursor() -> duckdb.DuckDBPyConnection:
+    """A fresh cursor; queries on different cursors may run in different threads."""
+    return _connection().cursor()
+
+
+def quote(name: str) -> str:
+    """A column or file name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def run(sql: str, parameters: Sequence[Any] = (), *, reading: str) -> duckdb.DuckDBPyConnection:
+    """Execute a query; a DuckDB error becomes a SourceError that names what was being read."""
+    import duckdb
+
+    open_cursor = cursor()
+    try:
+        open_cursor.execute("SET TimeZone = 'UTC'")
+        return open_cursor.execute(sql, list(parameters))
+    except duckdb.Error as error:
+        first = str(error).strip().splitlines()[0]
+        raise SourceError(
+            f"{reading} cannot be read: {first}. Is the file complete and of the declared kind? "
+            "Write it to the side and rename it into place, then run the command again."
+        ) from error

@@ -1,0 +1,87 @@
+"""Which columns a model takes, and how rows of any shape become them: the same offline and served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rekindle.errors import SchemaError
+from rekindle.records import Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Signature"]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The features of a model, in the order it was fitted on."""
+
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Feature names in order."""
+        return tuple(c.name for c in self.columns)
+
+    def prepare(self, rows: Any) -> pd.DataFrame:
+        """Rows as the model wants them: numbers as float64, categories with the levels known at training.
+
+        `rows` may be a DataFrame, one mapping, a sequence of mappings, or a two-dimensional array in column
+        order. An unknown category reads as missing. Raises SchemaError when a feature is not there.
+
+        >>> Signature((Column("x", "number"),)).prepare({"x": "2"})["x"].tolist()
+        [2.0]
+        """
+        import pandas as pd
+
+        frame = self._as_frame(rows, pd)
+        prepared: dict[str, Any] = {}
+        for column in self.columns:
+            if column.name not in frame.columns:
+                raise SchemaError(
+                    f"the rows lack the feature {column.name!r}; this model takes {', '.join(self.names)}"
+                )
+            values = frame[column.name]
+            if column.kind == "category":
+                text = values.astype(object).map(str, na_action="ignore")
+                prepared[column.name] = pd.Categorical(text, categories=list(column.levels))
+            elif column.kind == "text":  # adopted models bring their own encoders
+                prepared[column.name] = values.astype(object)
+            else:
+                prepared[column.name] = _numbers(values, column.name)
+        return pd.DataFrame(prepared, copy=False)
+
+    def _as_frame(self, rows: Any, pd: Any) -> pd.DataFrame:
+        if isinstance(rows, pd.DataFrame):
+            return rows
+        if isinstance(rows, Mapping):
+            return pd.DataFrame([rows])
+        if isinstance(rows, Sequence) and all(isinstance(r, Mapping) for r in rows):
+            return pd.DataFrame(list(rows), columns=None if rows else list(self.names))
+        array = np.atleast_2d(np.asarray(rows))
+        if array.shape[1] != len(self.columns):
+            raise SchemaError(
+                f"rows have {array.shape[1]} columns, this model takes {len(self.columns)}: {', '.join(self.names)}"
+            )
+        return pd.DataFrame(array, columns=list(self.names))
+
+    def to_json(self) -> list[list[Any]]:
+        """Plain JSON."""
+        return [[c.name, c.kind, list(c.levels)] for c in self.columns]
+
+    @classmethod
+    def from_json(cls, stored: Sequence[Sequence[Any]]) -> Signature:
+        """The reverse of `to_json`."""
+        return cls(tuple(Column(n, k, tuple(levels)) for n, k, levels in stored))
+
+
+def _numbers(values: pd.Series, name: str) -> Any:
+    try:
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise SchemaError(f"feature {name!r} takes numbers: {error}") from error

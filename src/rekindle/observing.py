@@ -1,0 +1,212 @@
+"""One batch under the champion and its predecessor: predictions, losses, metric, with the labels known now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rekindle.data.contract import Checked, Contract
+from rekindle.data.labels import clean_label, known_at
+from rekindle.data.snapshot import thaw
+from rekindle.errors import BundleError, DeclarationError
+from rekindle.records import Batch, Champion, Span, Window
+from rekindle.stats.losses import CappedError, zero_one
+from rekindle.stats.metrics import Metric, metric
+from rekindle.store import batches, loops
+from rekindle.store.batches import BatchLoss, StoredBatch
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection
+
+    from rekindle.loop import Loop
+    from rekindle.models.bundle import Bundle
+    from rekindle.protocols import Loss
+    from rekindle.records import Floats, Moment, Version
+    from rekindle.store.loops import StoredLoop
+    from rekindle.workshop import Workshop
+
+__all__ = ["Observed", "Scorer", "champion_record", "loss_of", "metric_of", "reference_rows"]
+
+KEPT_SCORED = 10  # batches for which the predecessor stays scored beside the champion
+REFERENCE_ROWS = 50_000  # rows of the training window that triggers measure against
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What one batch came to."""
+
+    stored: StoredBatch  # what the store keeps of it
+    batch: Batch | None  # what triggers see; None when it has no usable row
+    scores: tuple[BatchLoss, ...]  # champion and predecessor, where labels are known
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """The models of one loop that are scored on each batch."""
+
+    loop: Loop
+    shop: Workshop
+    contract: Contract
+    loss: Loss
+    metric: Metric
+    champion: Version
+    previous: Version | None
+
+    @classmethod
+    def of(cls, loop: Loop, shop: Workshop, stored: StoredLoop) -> Scorer:
+        """The champion and its predecessor as they stand now."""
+        champion = shop.registry.champion(loop.name)
+        if champion is None:
+            raise BundleError(f"{loop.name} has no champion; run `rekindle tick` or `rekindle adopt`")
+        contract = Contract.from_json(stored.settings["contract"])
+        previous = shop.registry.bearer(loop.name, "previous")
+        return cls(
+            loop, shop, contract, loss_of(loop, stored), metric_of(loop, contract.task), champion, previous
+        )
+
+    def score(self, checked: Checked, span: Span, known: NDArray[np.bool_]) -> Observed:
+        """Predict and score the usable rows of a period."""
+        rows, at = checked.rows, self.shop.clock.now()
+        stored = StoredBatch(
+            self.loop.name,
+            span,
+            len(rows) + len(checked.quarantined),
+            int(known.sum()),
+            len(checked.quarantined),
+            at,
+            {"notes": list(checked.notes)},
+        )
+        if rows.empty:
+            return Observed(stored, None, ())
+        features = rows[list(self.contract.names)]
+        bundle = self.shop.registry.open(self.champion, self.loop.trainer)
+        outputs = bundle.outputs(features)
+        own = self._losses(bundle, outputs, rows, known, span)
+        scores = [] if own is None else [self._kept(self.champion, span, own, outputs, rows, known, bundle)]
+        scores += self._score_previous(features, rows, known, span)
+        label = rows[self.contract.label].where(known).to_numpy()
+        value = scores[0].metric if own is not None else None
+        batch = Batch(span, at, len(rows), features, bundle.decided(outputs), label, own, value)
+        return Observed(stored, batch, tuple(scores))
+
+    def rescore(self, late: Sequence[StoredBatch], rows: pd.DataFrame, numbers: Any, now: Moment) -> None:
+        """Score older batches again whose labels have arrived meanwhile."""
+        for before in late:
+            own = rows[numbers == before.span.seq]
+            known = known_at(own, self.loop.source, now)
+            if int(known.sum()) <= before.labelled:
+                continue
+            checked = self.contract.check(own, self.loop.source)
+            seen = self.score(checked, before.span, known_at(checked.rows, self.loop.source, now))
+            with self.shop.store.begin() as conn:
+                batches.update_labelled(conn, self.loop.name, before.span.seq, seen.stored.labelled)
+                self.keep(conn, seen)
+
+    def keep(self, conn: Connection, seen: Observed) -> None:
+        """Store the scores; of a version only on batches that its window did not hold."""
+        for score in seen.scores:
+            batches.put_loss(conn, score)
+
+    def _score_previous(
+        self, features: pd.DataFrame, rows: pd.DataFrame, known: NDArray[np.bool_], span: Span
+    ) -> list[BatchLoss]:
+        old = self.previous
+        if old is None or not known.any() or not 0 < span.seq - self.champion.batch <= KEPT_SCORED:
+            return []
+        bundle = self.shop.registry.open(old, self.loop.trainer)
+        outputs = bundle.outputs(features)
+        losses = self._losses(bundle, outputs, rows, known, span)
+        return [] if losses is None else [self._kept(old, span, losses, outputs, rows, known, bundle)]
+
+    def _losses(
+        self, bundle: Bundle, outputs: Any, rows: pd.DataFrame, known: NDArray[np.bool_], span: Span
+    ) -> Floats | None:
+        if not known.any():
+            return None
+        label = clean_label(rows.loc[known, self.contract.label], self.contract.task)
+        try:
+            losses = np.asarray(self.loss(label, bundle.decided(outputs)[known]), dtype=np.float64)
+        except Exception as error:  # the user's own function may raise anything
+            raise DeclarationError("loss", self.loss, f"it raised {type(error).__name__}: {error}") from error
+        if losses.shape != (int(known.sum()),):
+            raise DeclarationError(
+                "loss", self.loss, f"it must give one number per row, it gave shape {losses.shape}"
+            )
+        bad = int((~np.isfinite(losses)).sum())
+        if bad:
+            raise BundleError(
+                f"{self.loop.name} {bundle.label}: the loss is NaN or inf on {bad} rows of batch {span.seq}"
+            )
+        return losses
+
+    def _kept(
+        self, version: Version, span: Span, losses: Floats, outputs: Any, rows: pd.DataFrame,
+        known: NDArray[np.bool_], bundle: Bundle,
+    ) -> BatchLoss:  # fmt: skip
+        label = clean_label(rows.loc[known, self.contract.label], self.contract.task)
+        value = self.metric.value(label, np.asarray(outputs)[known], classes=bundle.classes)
+        at = self.shop.clock.now()
+        return BatchLoss(
+            self.loop.name, span.seq, version.number, float(losses.mean()), len(losses), value, at
+        )
+
+
+def loss_of(loop: Loop, stored: StoredLoop) -> Loss:
+    """The row loss decisions use: the declared one, 0/1 error, or capped error on the scale of the first history."""
+    if loop.loss is not None:
+        return loop.loss
+    if stored.task == "regression":
+        return CappedError(float(stored.settings["loss_scale"]))
+    return zero_one
+
+
+def metric_of(loop: Loop, task: str) -> Metric:
+    """The metric people read: the declared one, accuracy, or mean absolute error."""
+    return loop.metric or metric("accuracy" if task == "classification" else "mae")
+
+
+def champion_record(loop: Loop, shop: Workshop, version: Version | None = None) -> Champion | None:
+    """What triggers are told about a champion; None when nobody serves."""
+    version = version or shop.registry.champion(loop.name)
+    if version is None:
+        return None
+    with shop.store.read() as conn:
+        stored = loops.get(conn, loop.name)
+    measure = metric_of(loop, stored.task or "classification")
+    said: Mapping[str, Any] = version.metadata
+    reference = reference_rows(loop, stored, version)
+    return Champion(
+        version=version.number,
+        batch=version.batch,
+        released_at=version.created_at,
+        metric=measure.name,
+        higher_is_better=measure.higher_is_better,
+        baseline_metric=said.get("candidate_metric"),
+        baseline_loss=said.get("candidate_loss"),
+        rows=int(said.get("rows", 0 if reference is None else len(reference))),
+        reference=reference,
+    )
+
+
+def reference_rows(loop: Loop, stored: StoredLoop, version: Version) -> pd.DataFrame | None:
+    """Feature rows of the version's training window, thinned evenly when there are many.
+
+    Of an adopted model: the rows it may have trained on.
+    """
+    if "contract" not in stored.settings:
+        return None
+    names = list(Contract.from_json(stored.settings["contract"]).names)
+    if "snapshot" in version.metadata:
+        rows, _ = thaw(version.metadata["snapshot"])
+    elif version.trained_through is not None:
+        read = loop.source.read(Window(None, version.trained_through))
+        rows = Contract.from_json(stored.settings["contract"]).check(read, loop.source).rows
+    else:
+        return None
+    step = max(1, -(-len(rows) // REFERENCE_ROWS))
+    return rows[names].iloc[::step] if len(rows) else None

@@ -1,0 +1,1 @@
+"""Deciding: the price of a retraining, the guards, and the rules that weigh one against the other."""

@@ -1,0 +1,57 @@
+"""One decision out of signals, policy and guards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rekindle.policy.rules import strongest
+from rekindle.records import Action, Decision, Kind, Signal, View
+
+if TYPE_CHECKING:
+    from rekindle.protocols import Guard, Policy
+
+__all__ = ["decide", "run_strategy"]
+
+
+def decide(policy: Policy, guards: Sequence[Guard], view: View) -> Decision:
+    """A person's wish (or a changed declaration) decides at once; else the policy proposes, and a guard may object.
+
+    An objection keeps what the policy said as evidence, so that the decision shows what the guard held back.
+    """
+    manual = [s for s in view.signals if s.kind is Kind.MANUAL]
+    if manual:
+        wish = manual[0]
+        return Decision(
+            Action.RETRAIN, wish.trigger, wish.reason, dict(wish.evidence), priority=wish.severity
+        )
+    proposal = policy.decide(view)
+    if proposal.action is not Action.RETRAIN:
+        return proposal
+    for guard in guards:
+        objection = guard(view)
+        if objection is not None:
+            held_back = {"policy": proposal.rule, "policy_reason": proposal.reason}
+            return replace(
+                objection,
+                evidence={**objection.evidence, **held_back},
+                expected_saving=proposal.expected_saving,
+                price=proposal.price,
+            )
+    top = strongest(view.signals)
+    return proposal if top is None else replace(proposal, priority=max(proposal.priority, top.severity))
+
+
+def run_strategy(decision: Decision, signals: Sequence[Signal]) -> tuple[str, str]:
+    """Strategy and trigger kind of the run a decision starts: ("triggered", "data_drift"), ("manual", "manual") ..."""
+    if any(s.kind is Kind.MANUAL for s in signals):
+        return "manual", Kind.MANUAL.value
+    if decision.rule == "FirstModel":
+        return "first", "first_model"
+    top = strongest(tuple(signals))
+    if top is None:
+        return "triggered", "policy"
+    if all(s.kind is Kind.SCHEDULE for s in signals):
+        return "scheduled", Kind.SCHEDULE.value
+    return "triggered", top.kind.value

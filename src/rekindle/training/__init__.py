@@ -1,0 +1,1 @@
+"""Fitting models: the adapter for sklearn-like estimators, and the job a training child carries out."""
