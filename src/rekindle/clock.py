@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from rekindle.errors import DeclarationError
 
@@ -22,14 +22,15 @@ def parse_span(value: str | int | timedelta, field: str) -> timedelta | int:
     >>> parse_span("7d", "every").days
     7
     """
-    span: timedelta | int | None = None
+    span: Any = None
     if isinstance(value, str) and (match := SPAN.fullmatch(value)):
         span = timedelta(seconds=float(match[1]) * UNITS[match[2]])
     elif isinstance(value, timedelta) or (isinstance(value, int) and not isinstance(value, bool)):
         span = value
     if span is None or span <= (timedelta(0) if isinstance(span, timedelta) else 0):
         raise DeclarationError(field, value, "give a span above zero such as '15min', '24h', '7d' or '1w'")
-    return span
+    checked: timedelta | int = span
+    return checked
 
 
 class Clock(Protocol):

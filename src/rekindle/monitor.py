@@ -145,7 +145,7 @@ def _observe_spans(
     with shop.store.read() as conn:
         late = [b for b in batches.open_batches(conn, loop.name, LATE) if b.span.seq < spans[0].seq]
         states = triggers.load_states(conn, loop.name)
-    start = min([spans[0].start, *(b.span.start for b in late)])  # type: ignore[type-var]
+    start = min([spans[0].start, *(b.span.start for b in late)])
     rows = loop.source.read(Window(start, spans[-1].end))
     numbers = cadence.numbers(rows[loop.source.time])
     scorer = Scorer.of(loop, shop, stored)
@@ -181,7 +181,7 @@ def _rescore_late(loop: Loop, shop: Workshop, stored: StoredLoop, cadence: Caden
     with shop.store.read() as conn:
         late = batches.open_batches(conn, loop.name, LATE)
     if late:
-        rows = loop.source.read(Window(min(b.span.start for b in late), max(b.span.end for b in late)))  # type: ignore[type-var]
+        rows = loop.source.read(Window(min(b.span.start for b in late), max(b.span.end for b in late)))
         scorer = Scorer.of(loop, shop, stored)
         scorer.rescore(late, rows, cadence.numbers(rows[loop.source.time]), now)
 
@@ -307,5 +307,5 @@ def _new_run(decision: Decision, stored: StoredLoop) -> Run:
         priority=decision.priority,
         batch=decision.batch,
         created_at=decision.at,
-        since=min(since) if since else None,  # type: ignore[type-var]
+        since=min(since) if since else None,
     )

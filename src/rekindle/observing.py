@@ -158,11 +158,13 @@ class Scorer:
 
 def loss_of(loop: Loop, stored: StoredLoop) -> Loss:
     """The row loss decisions use: the declared one, 0/1 error, or capped error on the scale of the first history."""
-    if loop.loss is not None:
-        return loop.loss
+    declared: Loss | None = loop.loss
+    if declared is not None:
+        return declared
     if stored.task == "regression":
         return CappedError(float(stored.settings["loss_scale"]))
-    return zero_one
+    plain: Loss = zero_one
+    return plain
 
 
 def metric_of(loop: Loop, task: str) -> Metric:

@@ -71,10 +71,25 @@ class Source(Protocol):
     must never: change the rows, look at the clock, return a row outside the window
     """
 
-    time: str  # time column
-    label: str  # label column
-    label_time: str | None  # when a label became known; None: when it is there
-    id: str | None  # row id
+    @property
+    def time(self) -> str:
+        """Time column."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """Label column."""
+        ...
+
+    @property
+    def label_time(self) -> str | None:
+        """Column that says when a label became known; None: when it is there."""
+        ...
+
+    @property
+    def id(self) -> str | None:
+        """Row id column."""
+        ...
 
     def extent(self) -> Extent:
         """Oldest and newest time, number of rows."""

@@ -118,7 +118,9 @@ def _collect(values: Iterable[Any], module: ModuleType | None = None) -> Iterato
     for value in list(values):
         if isinstance(value, Loop):
             yield value
-        elif isinstance(value, GeneratorType) or (isinstance(value, (list, tuple)) and any(isinstance(v, Loop) for v in value)):
+        elif isinstance(value, GeneratorType) or (
+            isinstance(value, (list, tuple)) and any(isinstance(v, Loop) for v in value)
+        ):
             yield from _collect(value)
         elif module is not None and _makes_loops(value, module):
             yield from _collect(value())

@@ -71,9 +71,8 @@ def _notes(loop: Loop) -> tuple[str, ...]:
     if left_out:
         notes.append(f"left out of the features: {', '.join(left_out)}")
     extent = loop.source.extent()
-    if isinstance(extent.last, datetime):
-        if getattr(loop.source, "tz", None) is None:
-            notes.append("times without a zone are read as UTC; declare tz= if they are not")
+    if isinstance(extent.last, datetime) and getattr(loop.source, "tz", None) is None:
+        notes.append("times without a zone are read as UTC; declare tz= if they are not")
     if isinstance(extent.last, datetime) and extent.last > datetime.now(extent.last.tzinfo):
         notes.append(
             f"the newest row is of {extent.last:%Y-%m-%d %H:%M}, later than now; it waits until its time comes"

@@ -24,7 +24,9 @@ class UrlNotifier:
         try:
             import apprise
         except ImportError as error:
-            raise ConfigError("notify", "a URL", "the loop", "install it: pip install 'rekindle[apprise]'") from error
+            raise ConfigError(
+                "notify", "a URL", "the loop", "install it: pip install 'rekindle[apprise]'"
+            ) from error
         sender = apprise.Apprise()
         url = self._target.value() if isinstance(self._target, Env) else self._target
         if not sender.add(url):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -49,8 +49,8 @@ class Cadence(Protocol):
 def axis_values(times: pd.Series) -> NDArray[np.int64]:
     """Times as plain integers: microseconds since 1970 UTC, or the index itself."""
     if times.dtype.kind in "iu":
-        return times.to_numpy(dtype=np.int64)
-    return times.dt.as_unit("us").astype("int64").to_numpy()
+        return np.asarray(times.to_numpy(dtype=np.int64))
+    return np.asarray(times.dt.as_unit("us").astype("int64").to_numpy())
 
 
 def axis_value(moment: Moment) -> int:
@@ -87,7 +87,8 @@ class Period:
         return cls(length, first)
 
     def span(self, seq: int) -> Span:
-        start = self.origin + seq * self.length  # type: ignore[operator]
+        origin: Any = self.origin
+        start = origin + seq * self.length
         return Span(seq, start, start + self.length)
 
     def numbers(self, times: pd.Series) -> NDArray[np.int64]:

@@ -53,7 +53,7 @@ def _sort_key(values: pd.Series) -> NDArray[np.int64]:
     rank = np.empty(len(uniques) + 1, dtype=np.int64)
     rank[np.argsort(ranked.to_numpy(), kind="stable")] = np.arange(len(uniques))
     rank[-1] = -1  # a missing value has code -1 and sorts first
-    return rank[codes]
+    return np.asarray(rank[codes])
 
 
 def _plain(values: pd.Series) -> tuple[str, list[bytes | memoryview]]:

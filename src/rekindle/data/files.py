@@ -116,9 +116,7 @@ class _Files(Columns):
             if bound is None:
                 continue
             if isinstance(bound, datetime) == index:
-                raise SchemaError(
-                    f"{self.path}: the column {self.time!r} and the window asked for do not speak the same time"
-                )
+                raise SchemaError(f"{self.path}: {self.time!r} and the window do not speak the same time")
             # Comparing the bare column lets DuckDB skip row groups; anything else compares microseconds.
             if index or not plain or self.tz:
                 parts.append(f"{self._micros(self.time, layout)} {sign} ?")
@@ -187,12 +185,14 @@ class _Files(Columns):
     def _check_text_time(self, files: list[str], column: str) -> None:
         name = duck.quote(column)
         found = duck.run(
-            f"SELECT {name} FROM {self.relation(files)} WHERE {name} IS NOT NULL AND TRY_CAST({name} AS TIMESTAMPTZ) IS NULL LIMIT 1",
+            f"SELECT {name} FROM {self.relation(files)} "
+            f"WHERE {name} IS NOT NULL AND TRY_CAST({name} AS TIMESTAMPTZ) IS NULL LIMIT 1",
             reading=self.path,
         ).fetchone()
         if found:
             raise SchemaError(
-                f"{self.path}: {column!r} holds {found[0]!r}, which is no time; write ISO 8601, e.g. 2026-03-01T12:00:00+00:00"
+                f"{self.path}: {column!r} holds {found[0]!r}, which is no time; "
+                "write ISO 8601, e.g. 2026-03-01T12:00:00+00:00"
             )
         with_zone = f"regexp_matches({name}, '(Z|z|[+-][0-9][0-9]:?[0-9][0-9])$')"
         row = duck.run(

@@ -51,11 +51,10 @@ def known_rows(rows: pd.DataFrame, source: Source, moment: Moment) -> pd.DataFra
 def clean_label(values: pd.Series, task: str) -> NDArray[Any]:
     """Known labels as an array: float64 for regression; whole numbers stay whole for classes."""
     if task == "regression":
-        return values.to_numpy(dtype=np.float64)
-    if values.dtype.kind == "f" and bool((values == np.floor(values)).all()):
-        return values.to_numpy(dtype=np.int64)
-    if values.dtype.kind in "iu":
-        return values.to_numpy(dtype=np.int64)
-    return (
-        values.to_numpy(dtype=bool) if values.dtype.kind == "b" else values.astype(str).to_numpy(dtype=object)
-    )
+        return np.asarray(values.to_numpy(dtype=np.float64))
+    whole = values.dtype.kind == "f" and bool((values == np.floor(values)).all())
+    if whole or values.dtype.kind in "iu":
+        return np.asarray(values.to_numpy(dtype=np.int64))
+    if values.dtype.kind == "b":
+        return np.asarray(values.to_numpy(dtype=bool))
+    return np.asarray(values.astype(str).to_numpy(dtype=object))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +12,7 @@ from rekindle.data import duck
 from rekindle.data.cadence import moment_json
 from rekindle.data.canonical import canonical_hash, canonical_order
 from rekindle.errors import SourceError, StoreError
+from rekindle.objects.folder import whole_folder
 from rekindle.records import Snapshot, Window
 
 if TYPE_CHECKING:
@@ -75,9 +73,7 @@ def freeze(
 
 
 def _write(rows: pd.DataFrame, folder: Path, manifest: dict[str, Any]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
-    try:
+    with whole_folder(folder) as scratch:
         part = scratch / PART
         _copy(rows, part)
         whole = part.read_bytes()
@@ -89,13 +85,6 @@ def _write(rows: pd.DataFrame, folder: Path, manifest: dict[str, Any]) -> None:
             }
         }
         (scratch / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
-        try:
-            os.rename(scratch, folder)
-        except OSError:
-            if not (folder / "manifest.json").exists():
-                raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _copy(rows: pd.DataFrame, part: Path) -> None:

@@ -127,7 +127,8 @@ class Frame(Columns):
 
 def mixed_zones(where: str, column: str) -> SchemaError:
     return SchemaError(
-        f"{where}: {column!r} mixes times with and without a time zone; write all of them with an offset, or none and declare tz="
+        f"{where}: {column!r} mixes times with and without a time zone; "
+        "write all of them with an offset, or none and declare tz="
     )
 
 

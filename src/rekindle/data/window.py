@@ -85,7 +85,7 @@ class SinceLastRetrain:
         floor = history.starts[-self.minimum :][0]
         start = history.last_end
         if history.since is not None and start is not None:
-            start = min(start, history.since)  # type: ignore[type-var]
+            start = min(start, history.since)
         if start is None:
             return Window(None, history.span.end, "since last retrain (none yet: full)")
         return Window(_earlier(start, floor), history.span.end, "since last retrain")

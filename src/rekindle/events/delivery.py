@@ -54,7 +54,7 @@ def deliver(store: Store, bus: EventBus, notifiers_of: Callable[[str], Sequence[
             if worth_telling(event):
                 for notify in notifiers_of(event.loop):
                     notify(event)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a notifier is anybody's code
             log.warning("event %s of %s could not be told: %s", event.kind, event.loop, type(error).__name__)
             with store.begin() as conn:
                 outbox.failed(conn, event.id, f"{type(error).__name__}")

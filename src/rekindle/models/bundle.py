@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +15,7 @@ import numpy as np
 
 from rekindle.errors import BundleError
 from rekindle.models.signature import Signature
+from rekindle.objects.folder import whole_folder
 
 if TYPE_CHECKING:
     from rekindle.protocols import Model, Trainer
@@ -87,9 +85,7 @@ def write_bundle(
 
     `probe` is a small frame of raw feature rows: their predictions are stored and checked at every load.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
-    try:
+    with whole_folder(folder, replace=True) as scratch:
         inner = scratch / "model"
         inner.mkdir()
         trainer.save(model, inner)
@@ -110,10 +106,6 @@ def write_bundle(
             **about,
         }
         (scratch / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
-        shutil.rmtree(folder, ignore_errors=True)
-        os.rename(scratch, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return folder
 
 

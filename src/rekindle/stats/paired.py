@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Paired", "TTest", "block_se", "one_sample_t", "paired_mean"]
 
 LEVEL = 0.95  # of each of the two one-sided bounds
+LARGEST = 1e150  # squares of larger numbers overflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,16 @@ def paired_mean(differences: Any, *, blocks: bool = False) -> Paired:
     from scipy.special import stdtr, stdtrit
 
     t, reach = mean / se, float(stdtrit(df, LEVEL)) * se
-    below = float(stdtr(df, t))
-    return Paired(mean, se, t, float(stdtr(df, -t)), below, values.size, mean - reach, mean + reach)
+    return Paired(
+        mean,
+        se,
+        _known(t),
+        float(stdtr(df, -t)),
+        float(stdtr(df, t)),
+        values.size,
+        mean - reach,
+        mean + reach,
+    )
 
 
 def block_se(values: Any, length: int | None = None) -> float | None:
@@ -100,7 +109,7 @@ def one_sample_t(values: Any, baseline: float) -> TTest:
     from scipy.special import stdtr
 
     t = (mean - baseline) / (std / math.sqrt(sample.size))
-    return TTest(t, float(2 * stdtr(sample.size - 1, -abs(t))), mean, std, sample.size)
+    return TTest(_known(t), float(2 * stdtr(sample.size - 1, -abs(t))), mean, std, sample.size)
 
 
 def _finite(what: str, values: Any) -> Floats:
@@ -111,6 +120,10 @@ def _finite(what: str, values: Any) -> Floats:
             f"{what} hold NaN or inf on {bad} of {array.size} rows; score rows that have a label only"
         )
     return array
+
+
+def _known(t: float) -> float | None:
+    return t if math.isfinite(t) else None  # a spread next to nothing
 
 
 def _mean(values: Floats) -> float | None:

@@ -14,7 +14,18 @@ from rekindle.errors import UnknownName
 from rekindle.records import Evidence, Span
 from rekindle.store import tables
 
-__all__ = ["BatchLoss", "StoredBatch", "add", "find", "get", "history", "last", "losses", "open_batches", "put_loss"]
+__all__ = [
+    "BatchLoss",
+    "StoredBatch",
+    "add",
+    "find",
+    "get",
+    "history",
+    "last",
+    "losses",
+    "open_batches",
+    "put_loss",
+]
 __all__ += ["since", "update_labelled"]
 
 _BATCHES, _LOSSES = tables.batches, tables.losses
@@ -80,7 +91,10 @@ def find(conn: Connection, loop: str, seq: int) -> StoredBatch | None:
 
 def since(conn: Connection, loop: str, seq: int) -> list[StoredBatch]:
     """The batches after batch `seq`, oldest first."""
-    rows = conn.execute(_OF_LOOP.where(_BATCHES.c.seq > bindparam("after")).order_by(_BATCHES.c.seq), {"key": loop, "after": seq})
+    rows = conn.execute(
+        _OF_LOOP.where(_BATCHES.c.seq > bindparam("after")).order_by(_BATCHES.c.seq),
+        {"key": loop, "after": seq},
+    )
     return [_batch(row) for row in rows]
 
 

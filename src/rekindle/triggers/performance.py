@@ -21,6 +21,7 @@ __all__ = ["MetricFloor", "PerformanceDecay", "decay_priority"]
 
 FIRST = 3  # batches that make the baseline of a champion that came without one
 ENOUGH = 10  # values in the window (checklist row 19)
+LARGEST = 1e150  # metrics beyond are taken for not computed
 ROUNDING = 1e-9  # 0.85 - 0.80 is a decay of 0.05
 
 
@@ -46,7 +47,7 @@ class PerformanceDecay(Remembering):
     without one, the mean of its first 3 batches, which then do not count as recent. A fall is a fall for metrics
     where lower is better, too. Batches older than the window, or scored under an earlier champion, never count.
 
-    Parameters: `drop` in units of the metric; `window` of recent batches, as a number of them or a span of time
+    Parameters: `drop` in units of the metric; `window` of recent batches, as a number of scored ones or a span of time
     such as "24h" (not on an integer index); `min_values` metric values the window must hold, else the report
     says insufficient_data (default 10, or the whole window when that is fewer batches); `alpha` of the two-sided
     test.
@@ -87,8 +88,7 @@ class PerformanceDecay(Remembering):
         """Measure against this champion: its baseline, its metric's direction, no older value."""
         self.report, self._first, self._recent = {}, [], []
         self._metric, self._higher = champion.metric, champion.higher_is_better
-        baseline = champion.baseline_metric
-        self._baseline = None if baseline is None or not math.isfinite(baseline) else float(baseline)
+        self._baseline = _usable(champion.baseline_metric)
 
     def observe(self, batch: Batch) -> Signal | None:
         """The signal when the recent values lie significantly below the baseline."""
@@ -102,9 +102,9 @@ class PerformanceDecay(Remembering):
         return self._judge()
 
     def _take(self, batch: Batch) -> None:
-        if batch.metric is None or not math.isfinite(batch.metric):
+        value = _usable(batch.metric)
+        if value is None:
             return
-        value = float(batch.metric)
         if self._baseline is None:
             self._first.append(value)
             if len(self._first) == FIRST:
@@ -142,6 +142,12 @@ class PerformanceDecay(Remembering):
         baseline = self._baseline or 0.0
         return baseline - value if self._higher else value - baseline
 
+    def _percent(self, decay: float | None) -> float | None:
+        """In per cent of the baseline; a baseline of 0, or next to it, has none."""
+        if decay is None or not self._baseline:
+            return None
+        return _usable(100 * decay / abs(self._baseline))
+
     def _judge(self) -> Signal | None:
         decay, percent, p = self.report["decay"], self.report["decay_percent"], self.report["p"]
         fell = decay > ROUNDING and decay >= self.drop - ROUNDING
@@ -178,6 +184,11 @@ class PerformanceDecay(Remembering):
         self._metric, self._higher = state["metric"], state["higher_is_better"]
         self._baseline, self._first = state["baseline"], list(state["first"])
         self._recent = [Entry.from_json(e) for e in state["recent"]]
+
+
+def _usable(value: float | None) -> float | None:
+    """The value, unless it is missing, nan, inf or so large that its square would be."""
+    return float(value) if value is not None and abs(value) < LARGEST else None
 
 
 @dataclass(kw_only=True)
@@ -237,9 +248,8 @@ class MetricFloor(Remembering):
             # Batches carry decided labels; only the loop has seen the probabilities.
             if measure.name != self._loop_metric:
                 return None, "needs_probabilities"
-            known = batch.metric is not None and math.isfinite(batch.metric)
-            return batch.metric if known else None, ""
-        return measure.value(batch.label, batch.prediction), ""
+            return _usable(batch.metric), ""
+        return _usable(measure.value(batch.label, batch.prediction)), ""
 
     def _judge(self, measure: Metric, problem: str) -> Signal | None:
         rows = sum(e.rows for e in self._recent)

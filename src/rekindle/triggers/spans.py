@@ -57,10 +57,11 @@ def parse_window(value: str | int | timedelta, field: str) -> timedelta | int:
 def newest(entries: Iterable[Entry], span: Span, window: timedelta | int) -> list[Entry]:
     """The entries inside the window that ends with `span`.
 
-    Raises DeclarationError when the window is a span of time and the loop's axis an integer index.
+    A window of batches holds the last so many that could be scored, none older than twice as many batches: one
+    without labels must not silence a trigger for the whole window. Raises DeclarationError when the window is a span of time and the loop's axis an integer index.
     """
     if isinstance(window, int):
-        return [e for e in entries if e.seq > span.seq - window]
+        return [e for e in entries if e.seq > span.seq - 2 * window][-window:]
     if not isinstance(span.end, datetime):
         instead = "the time of this loop is an integer index; give the window in batches, e.g. window=10"
         raise DeclarationError("window", str(window), instead)

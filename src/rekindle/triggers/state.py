@@ -11,9 +11,8 @@ from rekindle.errors import DeclarationError
 
 __all__ = ["Remembering", "check_number"]
 
-VERSION = (
-    1  # raise it when a trigger's state changes its layout; set_state then has to read the old one as well
-)
+# Raise it when a trigger's state changes its layout; set_state then has to read the old one as well.
+VERSION = 1
 
 
 @dataclass(kw_only=True)
@@ -35,14 +34,18 @@ class Remembering:
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """The reverse of get_state; raises DeclarationError (a ValueError) for a version it does not know, and
-        for the memory of a trigger that was set to measure something else."""
-        version = state.get("version")
-        if version != VERSION:
-            instead = (
-                f"{type(self).__name__} reads states of version {VERSION}; reset it to a champion instead"
-            )
-            raise DeclarationError("version", version, instead)
+        """The reverse of get_state.
+
+        Raises DeclarationError (a ValueError) for a version it does not know, and for the memory of a trigger
+        that was set to measure something else.
+        """
+        name, measures = type(self).__name__, self._measures()
+        if state.get("version") != VERSION:
+            instead = f"{name} reads states of version {VERSION}; reset it to a champion instead"
+            raise DeclarationError("version", state.get("version"), instead)
+        if state.get("measures") != measures:
+            instead = f"{name} now measures {measures!r}; reset it to a champion instead"
+            raise DeclarationError("measures", state.get("measures"), instead)
         self.report = dict(state["report"])
         self._recall(state)
 

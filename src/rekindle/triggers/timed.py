@@ -23,11 +23,11 @@ class Schedule(Remembering):
     Parameters: `every` as a span of time since its release ("7d"), or as a number of batches since the newest
     one it was trained on.
 
-    >>> Schedule(every="7d")
+    >>> Schedule("7d")
     Schedule(every='7d')
     """
 
-    every: str | int | timedelta = "7d"
+    every: str | int | timedelta = field(default="7d", kw_only=False)
     _released: datetime | None = field(default=None, init=False, repr=False, compare=False)
     _batch: int = field(default=-1, init=False, repr=False, compare=False)
 
@@ -68,11 +68,11 @@ class Schedule(Remembering):
 class Volume(Remembering):
     """Speaks when `rows` new rows have come in since the newest batch the champion was trained on.
 
-    >>> Volume(rows=5_000)
+    >>> Volume(5_000)
     Volume(rows=5000)
     """
 
-    rows: int = 10_000
+    rows: int = field(default=10_000, kw_only=False)
     _batches: list[list[int]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )  # [seq, rows]

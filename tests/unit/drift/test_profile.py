@@ -223,7 +223,10 @@ def test_lists_in_a_column_pass():
     assert Grid.fit([[1], [2], {"a": 1}]).counts.sum() == 3
 
 
-@given(arrays(np.float64, st.integers(0, 80), elements=ANY_FLOAT), arrays(np.float64, st.integers(0, 80), elements=ANY_FLOAT))
+@given(
+    arrays(np.float64, st.integers(0, 80), elements=ANY_FLOAT),
+    arrays(np.float64, st.integers(0, 80), elements=ANY_FLOAT),
+)
 def test_numbers_all_counted_saved_and_compared(reference, window):
     _every_promise(reference, window)
 

@@ -136,7 +136,7 @@ def print_tick(report: TickReport) -> None:
         said(f"  run {report.run.id}: {report.run.cause or report.run.state.value}")
         if report.run.state.value == "awaiting_approval":
             said(
-                f"  `rekindle approve {report.run.id}` releases it, `rekindle reject {report.run.id} --reason ...` does not"
+                f"  `rekindle approve {report.run.id}` releases it, `rekindle reject ... --reason WHY` does not"
             )
     if report.decisions:
         said(f"  next: {report.next}", "dim")

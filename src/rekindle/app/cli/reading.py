@@ -122,9 +122,8 @@ def _print_check(report: CheckReport) -> None:
     said(f"  {decision.action.value}: {decision.reason} ({decision.rule}, batch {decision.batch})",
          ACTION_STYLE.get(decision.action.value, ""))  # fmt: skip
     if decision.price is not None and decision.expected_saving is not None:
-        said(
-            f"  retraining now: price {decision.price:.4g}, expected saving {decision.expected_saving:.4g} (loss x batches)"
-        )
+        saving = f"expected saving {decision.expected_saving:.4g} (loss x batches)"
+        said(f"  retraining now: price {decision.price:.4g}, {saving}")
     if decision.would_change:
         said(f"  it would take: {decision.would_change}")
     for signal in decision.signals:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -102,11 +103,14 @@ def play(
     prepared: Prepared, tell: Callable[[int, TickReport, float | None], None] = lambda *_: None
 ) -> Played:
     """Replay the stream; `tell(batch, report, loss)` after each batch. Baselines run beside it on another core."""
-    with tempfile.TemporaryDirectory(prefix="rekindle-demo-") as folder, Nursery() as nursery:
-        with ThreadPoolExecutor(1) as beside:
-            waiting = beside.submit(_baselines, prepared, nursery, Path(folder) / "baselines")
-            played = _replay(prepared, nursery, Path(folder), tell)
+    folder = Path(tempfile.mkdtemp(prefix="rekindle-demo-"))
+    try:
+        with Nursery() as nursery, ThreadPoolExecutor(1) as beside:
+            waiting = beside.submit(_baselines, prepared, nursery, folder / "baselines")
+            played = _replay(prepared, nursery, folder, tell)
             found = waiting.result()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     price = DEFAULT_PRICE.in_loss(1)
     return Played(prepared, *played, _costs(found, price), price)
 
@@ -121,7 +125,7 @@ def _replay(
     ended: list[Run] = []
     with Home(declared, Settings(home=folder / "home"), clock=clock, nursery=nursery) as home:
         for seq in range(HISTORY, len(edges) + 1):
-            loop.source.until = edges.edges[seq]  # type: ignore[attr-defined]
+            loop.source.until = edges.edges[seq]
             clock.set(_wall(edges, seq))
             if seq == len(edges):  # the stream ends: nobody would be served by another training
                 monitor.observe(loop, home.shop)

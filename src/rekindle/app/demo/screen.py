@@ -45,7 +45,11 @@ class Watching:
         self._rows: list[tuple[int, str, str, str, str]] = []
         self._losses: list[float] = []
         self._progress = Progress(
-            TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=self._console
+            TextColumn("replaying"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
         )
         self._task = self._progress.add_task("replay", total=len(prepared.edges) - HISTORY + 1)
         self._live = Live(self._group(), console=self._console, refresh_per_second=8, transient=True)
@@ -56,7 +60,9 @@ class Watching:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._terminal:
             self._live.stop()
             self._console.print(self._table(self._rows))
@@ -83,7 +89,9 @@ class Watching:
     def _table(self, rows: list[tuple[int, str, str, str, str]]) -> Table:
         table = Table(header_style="bold", expand=False)
         for heading in ("batch", "loss", "decision", "why", "run"):
-            table.add_column(heading, overflow="fold", justify="right" if heading in ("batch", "loss") else "left")
+            table.add_column(
+                heading, overflow="fold", justify="right" if heading in ("batch", "loss") else "left"
+            )
         for batch, loss, action, reason, outcome in rows:
             table.add_row(str(batch), loss, Text(action, style=ACTION_STYLE.get(action, "")), reason, outcome)
         return table
@@ -106,8 +114,13 @@ def close(played: Played) -> None:
     out.print(table)
     out.print(_verdict(played))
     told = ", ".join(f"{n} {k}" for k, n in sorted(ended.items())) or "none"
-    out.print(f"runs: {told}. cost = sum of the batches' mean losses + {played.price:g} for every training, kept or released")
-    out.print("next: `rekindle demo --data FILE --time COL --label COL` on your own rows, or `rekindle init NAME`", style="dim")
+    out.print(
+        f"runs: {told}. cost = sum of the batches' mean losses + {played.price:g} for every training, kept or released"
+    )
+    out.print(
+        "next: `rekindle demo --data FILE --time COL --label COL` on your own rows, or `rekindle init NAME`",
+        style="dim",
+    )
 
 
 def as_json(played: Played) -> dict[str, Any]:
@@ -185,5 +198,3 @@ def _spark(losses: list[float]) -> str:
     low, high = min(losses), max(losses)
     span = (high - low) or 1.0
     return "".join(BARS[1 + int((loss - low) / span * (len(BARS) - 2))] for loss in losses)
-
-

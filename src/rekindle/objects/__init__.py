@@ -1,0 +1,1 @@
+"""Where files lie: folders that appear whole or not at all (buckets come later)."""
