@@ -13,6 +13,7 @@ from rekindle.data.labels import known_rows
 from rekindle.data.periods import cadence_of
 from rekindle.data.quarantine import put_aside
 from rekindle.data.snapshot import BATCH, freeze
+from rekindle.data.window import age_weights
 from rekindle.engine.child import progress
 from rekindle.errors import DeclarationError, NotEnoughData
 from rekindle.observing import champion_record, loss_of, metric_of
@@ -247,14 +248,13 @@ def _window(told: dict[str, Any]) -> Window:
     return Window(moment_of(told["start"]), moment_of(told["end"]), told["rule"], told["half_life"])
 
 
-def _batches_in(window: Window, cadence: Cadence, newest: int) -> int | None:
-    """Length of a bounded window in batches; None for all history."""
-    if window.start is None:
-        return None
-    oldest = newest
+def _batches_in(window: Window, cadence: Cadence, newest: int) -> float:
+    """Length of a window in batches; where older rows weigh less, the sum of the batches' weights."""
+    oldest = 0 if window.start is None else newest
     while oldest > 0 and cadence.span(oldest).start > window.start:  # type: ignore[operator]
         oldest -= 1
-    return newest - oldest + 1
+    ages = np.arange(newest - oldest + 1, dtype=np.float64)
+    return float(age_weights(ages, window.half_life).sum())
 
 
 def _score_plan(story: Story) -> ScorePlan:

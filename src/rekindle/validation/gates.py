@@ -48,8 +48,8 @@ class Floor:
 class NotWorse:
     """The candidate must not be significantly worse than the champion: paired test on the rows' losses.
 
-    A candidate of a window shorter than 16 batches must be better on average: measured on public streams,
-    short windows make many candidates that only look no worse. The first candidate passes; with no row that
+    A candidate of a window worth fewer than 16 batches (older rows count by their weight) must be better on
+    average: measured on public streams, short windows make many candidates that only look no worse. The first candidate passes; with no row that
     neither model has seen, nothing is proved and the champion stays.
     """
 
@@ -68,7 +68,7 @@ class NotWorse:
         batches = run.metadata.get("window_batches")
         if batches is not None and batches < SHORT_WINDOW and candidate.loss >= champion.loss:
             return Verdict(
-                "NotWorse", False, f"{between}: not better, as a window of {batches} batches must be", numbers
+                "NotWorse", False, f"{between}: not better, as a window worth {batches:.0f} batches must be", numbers
             )
         worse = test.p_worse is not None and test.p_worse < self.alpha
         if worse:
