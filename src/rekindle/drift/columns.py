@@ -29,9 +29,9 @@ def kind_of(values: Any) -> str:
     if _codes(values) is not None:
         return "levels"
     kind = getattr(getattr(values, "dtype", None), "kind", None) or _array(values).dtype.kind
-    if kind in "OTUSV":
+    if kind == "O":
         return _kind_of_objects(values)
-    return {"M": "times", "c": "other"}.get(kind, "numbers")
+    return {"M": "times", "c": "other"}.get(kind, "levels" if kind in "TUSV" else "numbers")
 
 
 def to_numbers(values: Any) -> NDArray[np.float64]:

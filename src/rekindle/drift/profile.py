@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,8 +70,9 @@ class Grid:
 
     @classmethod
     def _of_numbers(cls, numbers: Floats, bins: int) -> Grid:
-        finite = numbers[np.isfinite(numbers)]
-        distinct, rows = np.unique(finite, return_counts=True)
+        finite = np.sort(numbers[np.isfinite(numbers)])
+        first = np.flatnonzero(np.append(True, finite[1:] != finite[:-1])[: finite.size])
+        distinct, rows = finite[first], np.diff(np.append(first, finite.size))
         if 0 < distinct.size <= FEW and 2 * distinct.size <= finite.size:
             return cls("values", distinct, (), _count_values(numbers, distinct))
         edges = _quantile_edges(finite, bins)
@@ -82,9 +84,8 @@ class Grid:
     @classmethod
     def _of_levels(cls, values: Any) -> Grid:
         tally, missing = level_counts(values)
-        ranked = sorted(tally.items(), key=lambda level: (-level[1], level[0]))
-        kept = ranked[:MOST_LEVELS]
-        other = sum(rows for _, rows in ranked[MOST_LEVELS:])
+        kept = nsmallest(MOST_LEVELS, tally.items(), key=lambda level: (-level[1], level[0]))
+        other = sum(tally.values()) - sum(rows for _, rows in kept)
         counts = np.array([*(rows for _, rows in kept), other, 0, missing], dtype=np.int64)
         return cls("levels", np.empty(0), tuple(name for name, _ in kept), counts)
 
@@ -148,8 +149,9 @@ class Grid:
 def _quantile_edges(finite: Floats, bins: int) -> Floats:
     if not finite.size:
         return np.empty(0)
-    inner: Floats = np.percentile(finite, np.linspace(0, 100, bins + 1))[1:-1]
-    return np.unique(inner[np.isfinite(inner)])  # between -1.7e308 and 1.7e308 the interpolation overflows
+    with np.errstate(all="ignore"):  # between -1.7e308 and 1.7e308 the interpolation overflows
+        inner: Floats = np.percentile(finite, np.linspace(0, 100, bins + 1))[1:-1]
+    return np.unique(inner[np.isfinite(inner)])
 
 
 def _just_above(numbers: Floats) -> Floats:

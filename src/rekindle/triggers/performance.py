@@ -130,9 +130,7 @@ class PerformanceDecay(Remembering):
             "mean": test.mean,
             "std": test.std,
             "decay": decay,
-            "decay_percent": 100 * decay / abs(self._baseline)
-            if decay is not None and self._baseline
-            else None,
+            "decay_percent": self._percent(decay),
             "t": test.t if known else None,
             "p": test.p if known else None,
         }

@@ -58,7 +58,9 @@ def newest(entries: Iterable[Entry], span: Span, window: timedelta | int) -> lis
     """The entries inside the window that ends with `span`.
 
     A window of batches holds the last so many that could be scored, none older than twice as many batches: one
-    without labels must not silence a trigger for the whole window. Raises DeclarationError when the window is a span of time and the loop's axis an integer index.
+    without labels must not silence a trigger for the whole window.
+
+    Raises DeclarationError when the window is a span of time and the loop's axis an integer index.
     """
     if isinstance(window, int):
         return [e for e in entries if e.seq > span.seq - 2 * window][-window:]

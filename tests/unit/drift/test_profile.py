@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ ANY_FLOAT = st.floats(width=64) | st.sampled_from([0.0, 1.0, np.nan, np.inf, -np
 LEVEL = st.none() | st.text(max_size=3) | st.sampled_from(["a", "b", float("nan")])
 
 
-@pytest.fixture()
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
@@ -50,7 +51,7 @@ def test_counting_by_sort_and_by_comparison_agree(rng, bins):
     window[:50] = np.nan
     grid = Grid.fit(values, bins)
     edges = np.concatenate([[-np.inf], grid.edges, [np.inf]])
-    expected = [np.sum((window >= a) & (window < b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    expected = [np.sum((window >= a) & (window < b)) for a, b in pairwise(edges)]
     np.testing.assert_array_equal(grid.count(window), [*expected, 50])
 
 
@@ -256,3 +257,9 @@ def _every_promise(reference, window):
     np.testing.assert_array_equal(again.counts, grid.counts)
     assert 0 <= psi(reference, window) < np.inf
     assert psi(reference, reference) == 0.0
+
+
+def test_the_largest_number_there_is_can_be_saved():
+    grid = Grid.fit([np.finfo(float).max])
+    json.dumps(grid.to_json(), allow_nan=False)
+    assert grid.count([np.finfo(float).max, 0.0]).sum() == 2

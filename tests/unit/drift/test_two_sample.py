@@ -13,7 +13,7 @@ import pytest
 from rekindle.drift import Psi, psi, psi_from_counts
 
 
-@pytest.fixture()
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(3)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -72,6 +73,11 @@ def test_a_nursery_that_dies_is_replaced(tmp_path: Path) -> None:
 
 
 def test_closing_stops_what_runs(tmp_path: Path) -> None:
+    def hangs(folder: Path) -> None:
+        grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        (folder / "pids").write_text(f"{os.getpid()} {grandchild.pid}.")
+        time.sleep(60)
+
     nursery = Nursery(["cloudpickle"], by_value=[HERE])
     with ThreadPoolExecutor(1) as threads:
         future = threads.submit(nursery.run, hangs, tmp_path, folder=tmp_path)

@@ -18,7 +18,7 @@ from rekindle.errors import DeclarationError
 from rekindle.stats.metrics import METRICS, Metric, metric
 
 
-@pytest.fixture()
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(5)
 

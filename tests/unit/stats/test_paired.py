@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rekindle.stats.paired import block_se, one_sample_t, paired_mean
 
 
-@pytest.fixture()
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(8)
 

@@ -17,7 +17,7 @@ from rekindle.triggers import DataDrift
 BATCH = sample_batches(1)[0]
 
 
-@pytest.fixture()
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(2)
 
