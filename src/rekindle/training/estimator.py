@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rekindle.errors import BundleError, DeclarationError, TrainingError
+from rekindle.training.binning import weighted_bins_at_once
 
 if TYPE_CHECKING:
     from rekindle.protocols import Model
@@ -76,7 +77,10 @@ class Estimator:
             )
         model = self._seeded(self._with_encoder(self._clone(), train.features))
         weights = self._weight_argument(model, train)
-        return model.fit(train.features, train.label, **weights)
+        if not weights:
+            return model.fit(train.features, train.label)
+        with weighted_bins_at_once(model):
+            return model.fit(train.features, train.label, **weights)
 
     def predict(self, model: Model, rows: Frame) -> Any:
         """Class probabilities where the model gives them, else its predictions."""
