@@ -19,11 +19,11 @@ from rekindle.data.labels import known_at, known_rows
 from rekindle.data.periods import cadence_of, every_text, present
 from rekindle.data.quarantine import put_aside
 from rekindle.errors import NotEnoughData
-from rekindle.observing import Observed, Scorer, champion_record
-from rekindle.policy.deciding import decide, run_strategy
-from rekindle.records import Act, Action, Decision, Kind, Run, RunState, Signal, Span, View, Window
+from rekindle.observing import Observed, Scorer, blaming, champion_record
+from rekindle.policy.deciding import decide, ordered_run
+from rekindle.records import Act, Action, Decision, Kind, RunState, Signal, Span, View, Window
 from rekindle.stats.losses import CappedError
-from rekindle.store import batches, decisions, loops, new_id, outbox, runs, triggers, versions
+from rekindle.store import batches, decisions, loops, outbox, runs, triggers, versions
 from rekindle.triggers.watch import Watch
 
 if TYPE_CHECKING:
@@ -62,11 +62,7 @@ def manual_decision(loop: Loop, shop: Workshop, signal: Signal) -> Decision:
     if newest < 0:
         raise NotEnoughData("no batch is complete yet; there is nothing to train on")
     with shop.store.begin() as conn:
-        view = _view(loop, shop, conn, stored, newest, (signal,))
-        decision = _settle(
-            _refusal(conn, loop) or decide(loop.policy, (), view), loop, shop, newest, (signal,)
-        )
-        return _record(conn, loop, shop, decision, stored, may_act=True)
+        return _decide_now(conn, loop, shop, stored, newest, (signal,))
 
 
 def _catch_up(loop: Loop, shop: Workshop, decides: bool) -> list[Decision]:
@@ -79,13 +75,15 @@ def _catch_up(loop: Loop, shop: Workshop, decides: bool) -> list[Decision]:
         return _first(loop, shop, stored, newest) if decides else []
     with shop.store.read() as conn:
         last = batches.last(conn, loop.name)
-    begin = max(int(stored.settings.get("first", 0)), 0 if last is None else last.span.seq + 1)
-    taken: list[Decision] = []
-    for chunk in range(begin, newest + 1, AT_ONCE):
-        spans = [cadence.span(seq) for seq in range(chunk, min(newest + 1, chunk + AT_ONCE))]
-        taken += _observe_spans(loop, shop, stored, cadence, now, spans, newest, decides)
-    if begin > newest:
+    seq = max(int(stored.settings.get("first", 0)), 0 if last is None else last.span.seq + 1)
+    if seq > newest:
         _rescore_late(loop, shop, stored, cadence, now)
+        return _answer_change(loop, shop, stored, newest) if decides else []
+    taken: list[Decision] = []
+    while seq <= newest:
+        spans = [cadence.span(k) for k in range(seq, min(newest + 1, seq + AT_ONCE))]
+        observed, decided = _observe_spans(loop, shop, stored, cadence, now, spans, newest, decides)
+        seq, taken = seq + observed, taken + decided
     return taken
 
 
@@ -125,15 +123,17 @@ def _loss_scale(contract: Contract, rows: pd.DataFrame) -> float | None:
 def _first(loop: Loop, shop: Workshop, stored: StoredLoop, newest: int) -> list[Decision]:
     """No champion: the first tick trains one on the history up to now."""
     with shop.store.begin() as conn:
-        last = decisions.newest(conn, loop.name, limit=1)
-        if last and last[0].batch == newest and last[0].run is not None:
-            return []  # tried on this history already; the next batch brings a new try
-        refused = _refusal(conn, loop)
         if loop.act is Act.ADVISE:
             advice = f"no champion yet: `rekindle adopt {loop.name} --model FILE`, or `rekindle retrain {loop.name}`"
             decision = Decision(Action.WAIT, "Advise", advice, would_change="a champion")
         else:
-            decision = refused or Decision(Action.RETRAIN, "FirstModel", "there is no champion yet")
+            first = Decision(Action.RETRAIN, "FirstModel", "there is no champion yet")
+            decision = _refusal(conn, loop) or first
+        last = _last_on(conn, loop, newest)
+        said = last is not None and decision.action is Action.WAIT and last.rule == decision.rule
+        tried = last is not None and last.run is not None and not _changed(stored, shop)
+        if said or tried:
+            return []  # on this history already; the next batch brings a new try
         settled = _settle(decision, loop, shop, newest, ())
         return [_record(conn, loop, shop, settled, stored, may_act=loop.act is not Act.ADVISE)]
 
@@ -141,7 +141,8 @@ def _first(loop: Loop, shop: Workshop, stored: StoredLoop, newest: int) -> list[
 def _observe_spans(
     loop: Loop, shop: Workshop, stored: StoredLoop, cadence: Cadence, now: Moment, spans: list[Span], newest: int,
     decides: bool,
-) -> list[Decision]:  # fmt: skip
+) -> tuple[int, list[Decision]]:  # fmt: skip
+    """How many spans were observed (fewer when the champion changes meanwhile), and what was decided."""
     with shop.store.read() as conn:
         late = [b for b in batches.open_batches(conn, loop.name, LATE) if b.span.seq < spans[0].seq]
         states = triggers.load_states(conn, loop.name)
@@ -151,19 +152,24 @@ def _observe_spans(
     scorer = Scorer.of(loop, shop, stored)
     scorer.rescore(late, rows, numbers, now)
     watch = Watch(loop.triggers, states, lambda: champion_record(loop, shop))
-    taken = []
-    for span in spans:
+    taken: list[Decision] = []
+    for done, span in enumerate(spans):
         seen = _observe_one(loop, shop, scorer, rows[numbers == span.seq], span, now)
-        signals = () if seen.batch is None else watch.observe(seen.batch)
-        signals = (*_changed(stored), *signals) if span.seq == newest else signals
+        with blaming("triggers", loop.triggers):
+            signals = () if seen.batch is None else watch.observe(seen.batch)
+        signals = (*_changed(stored, shop), *signals) if span.seq == newest else signals
         with shop.store.begin() as conn:
+            if not scorer.serves(
+                conn
+            ):  # somebody rolled back beside us: begin again with the one that serves
+                return done, taken
             batches.add(conn, seen.stored)
             scorer.keep(conn, seen)
             triggers.save_states(conn, loop.name, watch.states(), shop.clock.now())
             if decides:
                 decision = _decide_batch(loop, shop, conn, stored, seen, signals, span.seq == newest)
                 taken.append(_record(conn, loop, shop, decision, stored, may_act=span.seq == newest))
-    return taken
+    return len(spans), taken
 
 
 def _observe_one(
@@ -191,13 +197,15 @@ def _decide_batch(
     is_newest: bool,
 ) -> Decision:  # fmt: skip
     seq = seen.stored.span.seq
-    decision = _without_rows(conn, loop, seen) or _refusal(conn, loop)
+    wished = any(s.kind is Kind.MANUAL for s in signals)
+    decision = (None if wished else _without_rows(conn, loop, seen)) or _refusal(conn, loop)
     if decision is None and stored.paused:
         decision = Decision(
             Action.WAIT, "Paused", "the loop is paused", would_change=f"`rekindle resume {loop.name}`"
         )
     if decision is None:
-        decision = decide(loop.policy, loop.guards, _view(loop, shop, conn, stored, seq, signals))
+        with blaming("policy", loop.policy):
+            decision = decide(loop.policy, loop.guards, _view(loop, shop, conn, stored, seq, signals))
         if decision.action is Action.RETRAIN and not is_newest:
             reason = f"missed batch, scored late; only the newest may start a run ({decision.rule}: {decision.reason})"
             decision = replace(decision, action=Action.WAIT, rule="Missed", reason=reason)
@@ -230,9 +238,38 @@ def _refusal(conn: Connection, loop: Loop) -> Decision | None:
     return Decision(Action.WAIT, "OpenRun", f"{word}: {standing.id}", {"run": standing.id}, would_change=ends)
 
 
-def _changed(stored: StoredLoop) -> tuple[Signal, ...]:
+def _last_on(conn: Connection, loop: Loop, seq: int) -> Decision | None:
+    """The newest decision, if it was taken on this batch."""
+    last = decisions.newest(conn, loop.name, limit=1)
+    return last[0] if last and last[0].batch == seq else None
+
+
+def _decide_now(
+    conn: Connection, loop: Loop, shop: Workshop, stored: StoredLoop, seq: int, signals: tuple[Signal, ...]
+) -> Decision:
+    """A person's or a changed declaration's wish, on the newest complete batch."""
+    view = _view(loop, shop, conn, stored, seq, signals)
+    decision = _refusal(conn, loop) or decide(loop.policy, (), view)
+    return _record(conn, loop, shop, _settle(decision, loop, shop, seq, signals), stored, may_act=True)
+
+
+def _answer_change(loop: Loop, shop: Workshop, stored: StoredLoop, newest: int) -> list[Decision]:
+    """A changed declaration is answered at once, not with the next batch."""
+    signals = _changed(stored, shop)
+    if not signals or stored.paused:
+        return []
+    with shop.store.begin() as conn:
+        last = _last_on(conn, loop, newest)
+        advised = last is not None and last.rule == signals[0].trigger and last.run is None
+        if advised or _refusal(conn, loop) is not None:
+            return []
+        return [_decide_now(conn, loop, shop, stored, newest, signals)]
+
+
+def _changed(stored: StoredLoop, shop: Workshop) -> tuple[Signal, ...]:
     lines: Sequence[str] = stored.settings.get("changed") or ()
-    if not lines:
+    # A process that still holds the old declaration must not answer for the new one.
+    if not lines or shop.revision(stored) != stored.revision:
         return ()
     return (
         Signal(
@@ -248,6 +285,9 @@ def _view(
     champion: Version | None = None if held is None else versions.get(conn, loop.name, held.version)
     trained = -1 if champion is None else champion.batch
     last_run = runs.last_finished(conn, loop.name)
+    survived = runs.last_finished(
+        conn, loop.name, died=False
+    )  # a run that died does not block its repetition
     arrived = batches.since(conn, loop.name, trained)
     typical = [b.rows for b in arrived[-10:] if b.rows] or [1]
     price = loop.price
@@ -262,7 +302,7 @@ def _view(
         now=shop.clock.now(),
         rows=sum(b.rows for b in arrived),
         labelled=sum(b.labelled for b in arrived),
-        finished_at=None if last_run is None else last_run.finished_at,
+        finished_at=None if survived is None else survived.finished_at,
         first=int(stored.settings.get("first", 0)),
     )
 
@@ -280,7 +320,7 @@ def _record(
     advise = loop.act is Act.ADVISE and decision.rule != "Person"
     starts = decision.action is Action.RETRAIN and may_act and not advise
     if starts:
-        run = _new_run(decision, stored)
+        run = ordered_run(decision, shop.revision(stored))
         runs.add(conn, run)
         decision = replace(decision, run=run.id)
         loops.set_settings(conn, loop.name, {"changed": []})  # the run answers the change
@@ -291,21 +331,3 @@ def _record(
                "batch": decision.batch, "run": decision.run}  # fmt: skip
     outbox.add(conn, "decision", loop.name, payload, shop.clock.now())
     return decision
-
-
-def _new_run(decision: Decision, stored: StoredLoop) -> Run:
-    assert decision.at is not None
-    strategy, trigger = run_strategy(decision, decision.signals)
-    since = [s.since for s in decision.signals if s.since is not None]
-    return Run(
-        id=new_id("run-", decision.at),
-        loop=decision.loop,
-        revision=stored.revision,
-        strategy=strategy,
-        reason=decision.reason,
-        trigger=trigger,
-        priority=decision.priority,
-        batch=decision.batch,
-        created_at=decision.at,
-        since=min(since) if since else None,
-    )

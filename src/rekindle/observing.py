@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,11 @@ import numpy as np
 from rekindle.data.contract import Checked, Contract
 from rekindle.data.labels import clean_label, known_at
 from rekindle.data.snapshot import thaw
-from rekindle.errors import BundleError, DeclarationError
+from rekindle.errors import BundleError, DeclarationError, RekindleError, SchemaError
 from rekindle.records import Batch, Champion, Span, Window
 from rekindle.stats.losses import CappedError, zero_one
 from rekindle.stats.metrics import Metric, metric
-from rekindle.store import batches, loops
+from rekindle.store import batches, loops, versions
 from rekindle.store.batches import BatchLoss, StoredBatch
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from rekindle.store.loops import StoredLoop
     from rekindle.workshop import Workshop
 
-__all__ = ["Observed", "Scorer", "champion_record", "loss_of", "metric_of", "reference_rows"]
+__all__ = ["Observed", "Scorer", "blaming", "champion_record", "loss_of", "metric_of", "reference_rows"]
 
 KEPT_SCORED = 10  # batches for which the predecessor stays scored beside the champion
 REFERENCE_ROWS = 50_000  # rows of the training window that triggers measure against
@@ -86,10 +87,12 @@ class Scorer:
         features = rows[list(self.contract.names)]
         bundle = self.shop.registry.open(self.champion, self.loop.trainer)
         outputs = bundle.outputs(features)
-        own = self._losses(bundle, outputs, rows, known, span)
-        scores = [] if own is None else [self._kept(self.champion, span, own, outputs, rows, known, bundle)]
+        # Rows that a model was fitted on never judge it: they would make it look fresh.
+        unseen = known & (span.seq > self.champion.batch)
+        own = self._losses(bundle, outputs, rows, unseen, span)
+        scores = [] if own is None else [self._kept(self.champion, span, own, outputs, rows, unseen, bundle)]
         scores += self._score_previous(features, rows, known, span)
-        label = rows[self.contract.label].where(known).to_numpy()
+        label = rows[self.contract.label].where(unseen).to_numpy()
         value = scores[0].metric if own is not None else None
         batch = Batch(span, at, len(rows), features, bundle.decided(outputs), label, own, value)
         return Observed(stored, batch, tuple(scores))
@@ -107,8 +110,13 @@ class Scorer:
                 batches.update_labelled(conn, self.loop.name, before.span.seq, seen.stored.labelled)
                 self.keep(conn, seen)
 
+    def serves(self, conn: Connection) -> bool:
+        """Is the champion that was scored still the one that serves?"""
+        held = versions.alias(conn, self.loop.name)
+        return held is not None and held.version == self.champion.number
+
     def keep(self, conn: Connection, seen: Observed) -> None:
-        """Store the scores; of a version only on batches that its window did not hold."""
+        """Store the scores: of each version, on batches that it was not fitted on."""
         for score in seen.scores:
             batches.put_loss(conn, score)
 
@@ -116,10 +124,13 @@ class Scorer:
         self, features: pd.DataFrame, rows: pd.DataFrame, known: NDArray[np.bool_], span: Span
     ) -> list[BatchLoss]:
         old = self.previous
-        if old is None or not known.any() or not 0 < span.seq - self.champion.batch <= KEPT_SCORED:
+        if old is None or not known.any() or not old.batch < span.seq <= self.champion.batch + KEPT_SCORED:
             return []
         bundle = self.shop.registry.open(old, self.loop.trainer)
-        outputs = bundle.outputs(features)
+        try:
+            outputs = bundle.outputs(features)
+        except SchemaError:  # it took a column that its successor does without
+            return []
         losses = self._losses(bundle, outputs, rows, known, span)
         return [] if losses is None else [self._kept(old, span, losses, outputs, rows, known, bundle)]
 
@@ -129,10 +140,8 @@ class Scorer:
         if not known.any():
             return None
         label = clean_label(rows.loc[known, self.contract.label], self.contract.task)
-        try:
+        with blaming("loss", self.loss):
             losses = np.asarray(self.loss(label, bundle.decided(outputs)[known]), dtype=np.float64)
-        except Exception as error:  # the user's own function may raise anything
-            raise DeclarationError("loss", self.loss, f"it raised {type(error).__name__}: {error}") from error
         if losses.shape != (int(known.sum()),):
             raise DeclarationError(
                 "loss", self.loss, f"it must give one number per row, it gave shape {losses.shape}"
@@ -154,6 +163,17 @@ class Scorer:
         return BatchLoss(
             self.loop.name, span.seq, version.number, float(losses.mean()), len(losses), value, at
         )
+
+
+@contextmanager
+def blaming(field: str, value: object) -> Iterator[None]:
+    """What a user's own function or object raises inside becomes a sentence that names it."""
+    try:
+        yield
+    except RekindleError:
+        raise
+    except Exception as error:
+        raise DeclarationError(field, value, f"it raised {type(error).__name__}: {error}") from error
 
 
 def loss_of(loop: Loop, stored: StoredLoop) -> Loss:
@@ -200,14 +220,13 @@ def reference_rows(loop: Loop, stored: StoredLoop, version: Version) -> pd.DataF
 
     Of an adopted model: the rows it may have trained on.
     """
-    if "contract" not in stored.settings:
-        return None
-    names = list(Contract.from_json(stored.settings["contract"]).names)
     if "snapshot" in version.metadata:
-        rows, _ = thaw(version.metadata["snapshot"])
-    elif version.trained_through is not None:
-        read = loop.source.read(Window(None, version.trained_through))
-        rows = Contract.from_json(stored.settings["contract"]).check(read, loop.source).rows
+        rows, manifest = thaw(version.metadata["snapshot"])
+        names = list(manifest["features"])  # its own: the loop's contract may be that of another version
+    elif version.trained_through is not None and "contract" in stored.settings:
+        contract = Contract.from_json(stored.settings["contract"])
+        rows = contract.check(loop.source.read(Window(None, version.trained_through)), loop.source).rows
+        names = list(contract.names)
     else:
         return None
     step = max(1, -(-len(rows) // REFERENCE_ROWS))

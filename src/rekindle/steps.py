@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,9 @@ from rekindle.data.quarantine import put_aside
 from rekindle.data.snapshot import BATCH, freeze
 from rekindle.data.window import age_weights
 from rekindle.engine.child import progress
-from rekindle.errors import DeclarationError, NotEnoughData
-from rekindle.observing import champion_record, loss_of, metric_of
-from rekindle.records import History, Scores, Version, Window
+from rekindle.errors import DeclarationError, NotEnoughData, Stopped, TrainingKilled
+from rekindle.observing import blaming, champion_record, loss_of, metric_of
+from rekindle.records import History, Scores, Verdict, Version, Window
 from rekindle.store import loops, triggers, versions
 from rekindle.story import Story
 from rekindle.training.job import FitPlan, fit_models
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from rekindle.data.cadence import Cadence
-    from rekindle.records import Moment, Run, Verdict
+    from rekindle.engine.nursery import Report
+    from rekindle.records import Moment, Run
     from rekindle.store.loops import StoredLoop
 
 __all__ = ["Story", "check", "judge", "release", "select", "snapshot", "train", "validate"]
@@ -47,7 +49,9 @@ def select(story: Story) -> dict[str, Any]:
     champion = story.shop.registry.champion(loop.name)
     starts = [cadence.span(k).start for k in range(max(0, run.batch + 1 - RECENT), run.batch + 1)]
     last_end = None if champion is None else champion.trained_through
-    window = loop.window(History(loop.source.extent(), span, run.since, last_end, starts))
+    history = History(loop.source.extent(), span, run.since, last_end, starts)
+    with blaming("window", loop.window):
+        window = loop.window(history)
     if not isinstance(window, Window):
         raise DeclarationError(
             "window", loop.window, f"it must return a Window, it gave {type(window).__name__}"
@@ -132,16 +136,15 @@ def train(story: Story) -> dict[str, Any]:
         about={"run": run.id, "revision": run.revision, "snapshot": found["snapshot"]["snapshot_id"],
                "judged_by_twin": bool(found["snapshot"]["judged"])},
     )  # fmt: skip
-    report = story.shop.nursery.run(
+    report = _in_child(
+        story,
+        "train",
         fit_models,
         story.loop.trainer,
         plan,
         story.shop.registry.bundle_folder(story.loop.name, run.id),
         report=progress,
-        folder=story.folder / "train",
-        limits=story.shop.limits,
         on_progress=lambda share, text: story.shop.say(text, share),
-        stop=story.shop.stop,
     )
     return {**report.result, "cpu_seconds": report.cpu_seconds, "peak_mb": report.peak_mb}
 
@@ -154,10 +157,9 @@ def validate(story: Story) -> dict[str, Any]:
     stored, _ = _standing(story)
     plan = _score_plan(story)
     task = Contract.from_json(plan.contract).task
-    report = story.shop.nursery.run(
-        score_models, loop.trainer, plan, loss_of(loop, stored), metric_of(loop, task),
-        folder=story.folder / "validate", limits=story.shop.limits, stop=story.shop.stop,
-    )  # fmt: skip
+    report = _in_child(
+        story, "validate", score_models, loop.trainer, plan, loss_of(loop, stored), metric_of(loop, task)
+    )
     scores: dict[str, Scores] = report.result
     np.savez(story.folder / LOSSES, **{name: s.losses for name, s in scores.items()})  # type: ignore[arg-type]
     told: dict[str, Any] = {"scored": sorted(scores), "metric": metric_of(loop, task).name}
@@ -174,7 +176,14 @@ def judge(story: Story) -> dict[str, Any]:
     candidate, champion = _stored_scores(story)
     rows = judging_rows(_score_plan(story))
     run = _with_facts(story.run, story.facts())
-    verdicts: list[Verdict] = [gate(candidate, champion, rows, run) for gate in story.loop.gates]
+    verdicts: list[Verdict] = []
+    for gate in story.loop.gates:
+        with blaming("gates", gate):
+            verdicts.append(gate(candidate, champion, rows, run))
+        if not isinstance(verdicts[-1], Verdict):
+            raise DeclarationError(
+                "gates", gate, f"it must return a Verdict, it gave {type(verdicts[-1]).__name__}"
+            )
     failed = [v for v in verdicts if not v.passed]
     reason = "; ".join(f"{v.gate}: {v.reason}" for v in (failed or verdicts)) or "no gate was declared"
     return {"passed": not failed, "reason": reason, "verdicts": [_verdict_json(v) for v in verdicts]}
@@ -216,6 +225,20 @@ def release(story: Story, conn: Connection) -> dict[str, Any]:
     }
 
 
+def _in_child(story: Story, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Report:
+    """Work in a training child with the limits of this home. Asked to stop, it is finished; in a hurry, it is not."""
+    shop = story.shop
+    try:
+        return shop.nursery.run(
+            function, *args, folder=story.folder / name, limits=shop.limits, stop=shop.hurry, **kwargs
+        )
+    except TrainingKilled as killed:
+        if not shop.stop():
+            raise
+        # The signal that asks us to stop went to all processes of the service.
+        raise Stopped(f"{killed} The run resumes at this step.") from killed
+
+
 def _standing(story: Story) -> tuple[StoredLoop, Cadence]:
     with story.shop.store.read() as conn:
         stored = loops.get(conn, story.loop.name)
@@ -229,7 +252,10 @@ def _checked(story: Story, stored: StoredLoop) -> tuple[Contract, Checked]:
         loop = story.loop
         rows = loop.source.read(_window(story.found["select"]["window"]))
         rows = known_rows(rows, loop.source, _as_of(story))
-        contract = Contract.learn(rows, loop.source, task=stored.task, features=loop.features)
+        if "check" in story.found:  # resumed: the contract that was checked stays
+            contract = Contract.from_json(story.found["check"]["contract"])
+        else:
+            contract = Contract.learn(rows, loop.source, task=stored.task, features=loop.features)
         story.memory["checked"] = contract, contract.check(rows, loop.source)
     held: tuple[Contract, Checked] = story.memory["checked"]
     return held

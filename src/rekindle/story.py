@@ -6,11 +6,11 @@ import logging
 import shutil
 import traceback
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rekindle.errors import RekindleError, Stopped, StoreError
+from rekindle.errors import RekindleError, StaleSwap, Stopped, StoreError
 from rekindle.records import Outcome, Run, RunState
 from rekindle.store import outbox, runs, steps
 
@@ -103,11 +103,20 @@ class Story:
         with self.shop.store.begin() as conn:
             now = self.shop.clock.now()
             steps.begin_step(conn, self.run.id, "release", now)
+        try:
+            return self._promote(act, now)
+        except Exception as error:
+            self._note_failure("release", error)
+            raise
+
+    def _promote(self, act: Callable[[Story, Connection], dict[str, Any]], now: datetime) -> Run:
         with self.shop.store.begin() as conn:
             result = act(self, conn)
             steps.end_step(conn, self.run.id, "release", result, now)
-            runs.finish(conn, self.run.id, RunState.COMPLETED, Outcome.PROMOTED, at=self.shop.clock.now(),
-                        cause=result["cause"], version=result["version"], metadata=self.facts())  # fmt: skip
+            ended = runs.finish(conn, self.run.id, RunState.COMPLETED, Outcome.PROMOTED, at=self.shop.clock.now(),
+                                cause=result["cause"], version=result["version"], metadata=self.facts())  # fmt: skip
+            if not ended:  # nothing of the promotion may stay
+                raise StaleSwap(f"run {self.run.id} had ended before its release")
             self._tell(conn, "promoted", result)
         log.info("%s: model updated: %s", self.run.loop, result["cause"])
         self._tidy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rekindle.engine.nursery import Nursery
     from rekindle.models.registry import Registry
     from rekindle.store import Store
+    from rekindle.store.loops import StoredLoop
 
 __all__ = ["Workshop"]
 
@@ -29,8 +30,16 @@ class Workshop:
     nursery: Nursery  # where trainings happen
     limits: Limits = field(default_factory=Limits)  # of one training
     stop: Callable[[], bool] = lambda: False  # true: finish the step and leave the rest for later
+    hurry: Callable[[], bool] = lambda: (
+        False
+    )  # true: do not even finish the training, it is begun again later
     say: Callable[[str, float], None] = lambda text, share: None  # progress of long work
     approval_days: float = 7.0  # an approval nobody gave lapses after this
+    revisions: Mapping[str, str] = field(default_factory=dict)  # of the declarations this process holds
+
+    def revision(self, stored: StoredLoop) -> str:
+        """The revision of the declaration at hand; the stored one may be newer, registered by another process."""
+        return self.revisions.get(stored.name, stored.revision)
 
     def run_folder(self, run: str) -> Path:
         """Scratch and logs of one run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from rekindle import monitor, retrain
@@ -17,7 +18,7 @@ from rekindle.clock import Clock, SystemClock
 from rekindle.engine.inline import InlineEngine
 from rekindle.engine.nursery import Nursery
 from rekindle.engine.watchdog import Limits
-from rekindle.errors import NotEnoughData, StoreError, UnknownName
+from rekindle.errors import ConfigError, StoreError, UnknownName
 from rekindle.events.bus import LocalBus
 from rekindle.events.delivery import deliver
 from rekindle.loop import Loop
@@ -59,7 +60,7 @@ class Home:
     ) -> None:
         self.settings, self.clock = settings, clock or SystemClock()
         self.folder = Path(settings.home).expanduser().absolute()
-        self.stopping = False
+        self.stopping = self.hurried = False
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -80,14 +81,16 @@ class Home:
             nursery=nursery or Nursery(),
             limits=Limits(settings.train_seconds, settings.train_memory_mb or None, settings.threads),
             stop=lambda: self.stopping,
+            hurry=lambda: self.hurried,
             say=say or (lambda text, share: None),
             approval_days=settings.approval_days,
         )
         self.engine = InlineEngine(self.store, self._carry_out)
         self.loops: dict[str, Loop] = {loop.name: loop for file in declared for loop in file.loops}
-        self.changes: dict[str, list[str]] = {}
+        revisions: dict[str, str] = {}
         for file in declared:
-            self.changes |= registering.register(self.store, file, self.clock)
+            revisions |= registering.register(self.store, file, self.clock).revisions
+        self.shop.revisions = revisions
 
     def close(self) -> None:
         """Let go of the database and the nursery."""
@@ -108,10 +111,10 @@ class Home:
     def check(self, name: str) -> CheckReport:
         """What a tick would decide now. Nothing is stored, trained or changed."""
         loop = self._loop(name)
-        with rehearse(self.store) as rehearsal:
-            shop = standing.rehearsal_shop(self.shop, rehearsal)
-            taken = monitor.tick(loop, shop)
-            return standing.check_report(loop, shop, taken, self.changes.get(name, []))
+        with TemporaryDirectory(prefix="rekindle-check-") as aside, rehearse(self.store) as rehearsal:
+            shop = standing.rehearsal_shop(self.shop, rehearsal, Path(aside))
+            changed = standing.changed(shop, name)
+            return standing.check_report(loop, shop, monitor.tick(loop, shop), changed)
 
     def tick(self, name: str) -> TickReport:
         """Bring one loop up to date: score the batches that are due, decide, and carry out what was decided."""
@@ -128,7 +131,7 @@ class Home:
     def retrain(self, name: str, reason: str) -> TickReport:
         """A person wants a retraining now. Refused (as a `wait`) only while a run or an approval is open."""
         if not reason.strip():
-            raise NotEnoughData("a retraining by hand needs a reason: --reason 'why'")
+            raise ConfigError("reason", reason, "the command", "say why, for the record: --reason 'why'")
         loop = self._loop(name)
         signal = Signal(Kind.MANUAL, "Person", 3, 1.0, 0.0, f"manual: {reason}", evidence={"actor": ACTOR})
         with self.lock.held("retrain", wait=5.0):
@@ -140,8 +143,8 @@ class Home:
 
     def approve(self, run: str, reason: str = "") -> Run:
         """Release a candidate that passed its gates and waits for a person."""
-        waiting = self._waiting(run)
         with self.lock.held("approve", wait=5.0):
+            waiting = self._waiting(run)
             with self.store.begin() as conn:
                 now = self.clock.now()
                 steps.begin_step(conn, waiting.id, APPROVAL, now)
@@ -156,9 +159,10 @@ class Home:
 
     def reject(self, run: str, reason: str) -> Run:
         """Keep the champion: the candidate that waits is not released."""
-        waiting = self._waiting(run)
-        ended = retrain.reject(waiting, self._loop(waiting.loop), self.shop, f"rejected: {reason}")
-        self._deliver()
+        with self.lock.held("reject", wait=5.0):
+            waiting = self._waiting(run)
+            ended = retrain.reject(waiting, self._loop(waiting.loop), self.shop, f"rejected: {reason}")
+            self._deliver()
         return ended
 
     def rollback(self, name: str, reason: str = "") -> Version:
@@ -173,7 +177,7 @@ class Home:
                 "actor": ACTOR,
             }
             outbox.add(conn, "rolled_back", name, payload, self.clock.now())
-        standing.rereference(loop, self.shop, back)
+            standing.rereference(conn, loop, self.shop, back)
         self._deliver()
         return back
 
@@ -192,6 +196,11 @@ class Home:
     def resume(self, name: str) -> None:
         """Let a paused loop go on; what it missed is scored in order."""
         self._set_paused(name, False)
+
+    def paused(self) -> frozenset[str]:
+        """Names of the paused loops."""
+        with self.store.read() as conn:
+            return frozenset(loops.paused(conn))
 
     def adopt(self, name: str, model: str | Path, **about: Any) -> Version:
         """Make an existing model champion v1. See `rekindle.app.adopting.adopt` for the options."""
@@ -225,26 +234,18 @@ class Home:
         with self.store.read() as conn:
             return standing.versions_frame(conn, versions.newest(conn, name, limit=limit))
 
-    def resume_open(self) -> None:
-        """Take up again what a crash or a stop cut off, and let old approvals lapse."""
-        with self.lock.held("resume"):
-            for name in self.loops:
-                self._resume(name)
-            self._deliver()
-
     def _resume(self, name: str) -> None:
+        """Take up again what a crash or a stop cut off, and let an old approval lapse."""
         with self.store.read() as conn:
-            standing_run = runs.open_run(conn, name)
+            left = runs.open_run(conn, name)
             lapsed = {r.id for r in runs.expired(conn, self.clock.now())}
-        if standing_run is None:
+        if left is None:
             return
-        if standing_run.id in lapsed:
-            retrain.reject(
-                standing_run, self._loop(name), self.shop, "the approval lapsed: nobody decided in time"
-            )
-        elif standing_run.state is not RunState.AWAITING_APPROVAL:
-            log.info("%s: run %s is taken up again", name, standing_run.id)
-            self._submit(standing_run.id)
+        if left.id in lapsed:
+            retrain.reject(left, self._loop(name), self.shop, "the approval lapsed: nobody decided in time")
+        elif left.state is not RunState.AWAITING_APPROVAL:
+            log.info("%s: run %s is taken up again", name, left.id)
+            self._submit(left.id)
 
     def _submit(self, run: str | None) -> Run | None:
         if run is None:
@@ -254,9 +255,11 @@ class Home:
         self.engine.submit(waiting)
         with self.store.read() as conn:
             ended = runs.get(conn, run)
-        observe = getattr(self._loop(ended.loop).policy, "observe", None)
-        if observe is not None and ended.state.final:
-            observe(ended)
+        if ended.state.final:
+            try:
+                self._loop(ended.loop).policy.observe(ended)
+            except Exception:  # the run is over and told; a policy that does not learn must not undo that
+                log.exception("%s: the policy could not take note of run %s", ended.loop, ended.id)
         return ended
 
     def _carry_out(self, run: Run) -> None:
@@ -264,9 +267,13 @@ class Home:
 
     def _waiting(self, run: str) -> Run:
         with self.store.read() as conn:
+            loop = runs.get(conn, run).loop
+        self._resume(loop)  # an approval that lapsed is not given any more
+        with self.store.read() as conn:
             found = runs.get(conn, run)
+            waiting = [r.id for r in runs.opened(conn) if r.state is RunState.AWAITING_APPROVAL]
         if found.state is not RunState.AWAITING_APPROVAL:
-            raise UnknownName("run awaiting approval", run, ())
+            raise UnknownName(f"run awaiting approval ({found.state.value}: {found.cause})", run, waiting)
         return found
 
     def _set_paused(self, name: str, paused: bool) -> None:
@@ -275,8 +282,7 @@ class Home:
             loops.set_paused(conn, name, paused)
 
     def _paused(self, name: str) -> bool:
-        with self.store.read() as conn:
-            return loops.get(conn, name).paused
+        return name in self.paused()
 
     def _loop(self, name: str) -> Loop:
         if name not in self.loops:

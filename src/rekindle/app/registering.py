@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rekindle.data.periods import every_text
@@ -15,22 +17,31 @@ if TYPE_CHECKING:
     from rekindle.loop import Loop
     from rekindle.store import Store
 
-__all__ = ["register"]
+__all__ = ["Registered", "register"]
 
 # A change of these makes another model: it raises a `manual` signal "declaration changed".
 MAKES_ANOTHER_MODEL = ("trainer", "features", "source")
 
 
-def register(store: Store, declared: LoopsFile, clock: Clock) -> dict[str, list[str]]:
-    """Store new and changed declarations; returns what changed, loop by loop."""
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What registering found."""
+
+    revisions: Mapping[str, str]  # loop -> revision of the declaration at hand
+    changes: Mapping[str, list[str]]  # loop -> what is new in it, where something is
+
+
+def register(store: Store, declared: LoopsFile, clock: Clock) -> Registered:
+    """Store new and changed declarations."""
     with store.read() as conn:
         held = {loop.name: loop.revision for loop in loops.newest(conn)}
     changes: dict[str, list[str]] = {}
     told = [(loop, loop.declaration()) for loop in declared.loops]
-    fresh = [(loop, said, fingerprint(said, declared.text)) for loop, said in told]
-    fresh = [(loop, said, revision) for loop, said, revision in fresh if held.get(loop.name) != revision]
+    marked = [(loop, said, fingerprint(said, declared.text)) for loop, said in told]
+    revisions = {loop.name: revision for loop, _, revision in marked}
+    fresh = [(loop, said, revision) for loop, said, revision in marked if held.get(loop.name) != revision]
     if not fresh:
-        return changes
+        return Registered(revisions, changes)
     with store.begin() as conn:
         for loop, said, revision in fresh:
             before = next((r for r in loops.revisions(conn, loop.name) if r.id == held.get(loop.name)), None)
@@ -53,7 +64,7 @@ def register(store: Store, declared: LoopsFile, clock: Clock) -> dict[str, list[
             if before is not None:
                 changes[loop.name] = differences(before.declaration, said)
                 _note_change(conn, loop.name, changes[loop.name])
-    return changes
+    return Registered(revisions, changes)
 
 
 def _every(loop: Loop, held: dict[str, str]) -> str | None:

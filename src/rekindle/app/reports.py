@@ -18,12 +18,13 @@ class TickReport(Shown):
     decisions: tuple[Decision, ...]  # oldest first; empty when no batch was complete
     run: Run | None  # the run it started, as it stands now
     next: str  # when there is something to do again, in words
+    error: str = ""  # why there was no tick, where others of a fleet went on
 
     @property
     def outcome(self) -> str:
         """NO_CHANGE, or how the run ended."""
         if self.run is None:
-            return "NO_CHANGE"
+            return "ERROR" if self.error else "NO_CHANGE"
         return self.run.outcome.value if self.run.outcome is not None else self.run.state.value.upper()
 
     def to_json(self) -> dict[str, Any]:
@@ -34,6 +35,7 @@ class TickReport(Shown):
             "decisions": [decision_json(d) for d in self.decisions],
             "run": None if self.run is None else run_json(self.run),
             "next": self.next,
+            "error": self.error,
         }
 
 
@@ -49,6 +51,7 @@ class CheckReport(Shown):
     changed: tuple[str, ...]  # what changed in the declaration since it was last registered
     notes: tuple[str, ...]  # what the loop takes for granted, said aloud
     next: str  # when the next batch is complete
+    error: str = ""  # why nothing could be decided, where others of a fleet went on
 
     @property
     def advised(self) -> bool:
@@ -67,6 +70,7 @@ class CheckReport(Shown):
             "changed": list(self.changed),
             "notes": list(self.notes),
             "next": self.next,
+            "error": self.error,
         }
 
 

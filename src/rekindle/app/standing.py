@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rekindle.app.reports import CheckReport
 from rekindle.data.cadence import Edges
 from rekindle.data.periods import cadence_of, present
+from rekindle.data.snapshot import thaw
+from rekindle.declaration import differences
 from rekindle.errors import NotEnoughData, RekindleError
 from rekindle.loop import DEFAULT_PRICE
 from rekindle.models.registry import Registry
@@ -19,16 +21,19 @@ from rekindle.store import batches, decisions, loops, runs, triggers, versions
 from rekindle.triggers.watch import Watch
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
     from sqlalchemy import Connection
 
     from rekindle.loop import Loop
-    from rekindle.records import Decision, Version
+    from rekindle.records import Decision, Run, Version
     from rekindle.store.rehearsal import Rehearsal
     from rekindle.workshop import Workshop
 
 __all__ = [
     "as_frame",
+    "changed",
     "check_report",
     "due_at",
     "next_batch",
@@ -39,14 +44,21 @@ __all__ = [
 ]
 
 
-def rehearsal_shop(shop: Workshop, rehearsal: Rehearsal) -> Workshop:
-    """The same surroundings, with a store in which nothing stays."""
-    import tempfile
-    from pathlib import Path
-
-    aside = Path(tempfile.gettempdir()) / "rekindle-rehearsal"
+def rehearsal_shop(shop: Workshop, rehearsal: Rehearsal, aside: Path) -> Workshop:
+    """The same surroundings, with a store in which nothing stays and a folder that goes."""
     registry = Registry(rehearsal, shop.registry.folder)  # type: ignore[arg-type]
     return replace(shop, store=rehearsal, registry=registry, folder=aside)  # type: ignore[arg-type]
+
+
+def changed(shop: Workshop, name: str) -> list[str]:
+    """What is new in the declaration since the last run; without one, what would make another model."""
+    with shop.store.read() as conn:
+        stored = loops.get(conn, name)
+        known = {r.id: r.declaration for r in loops.revisions(conn, name)}
+        last = runs.newest(conn, name, limit=1)
+    if not last:
+        return list(stored.settings.get("changed", []))
+    return differences(known.get(last[0].revision, {}), known[stored.revision])
 
 
 def check_report(
@@ -58,10 +70,12 @@ def check_report(
         with shop.store.read() as conn:
             last = decisions.newest(conn, loop.name, limit=1)
         decision = last[0] if last else None
-    return CheckReport(loop.name, decision, len(taken), tuple(changed), _notes(loop), next_batch(loop, shop))
+    return CheckReport(
+        loop.name, decision, len(taken), tuple(changed), _notes(loop, shop), next_batch(loop, shop)
+    )
 
 
-def _notes(loop: Loop) -> tuple[str, ...]:
+def _notes(loop: Loop, shop: Workshop) -> tuple[str, ...]:
     notes = []
     if loop.price is DEFAULT_PRICE:
         notes.append(
@@ -73,7 +87,7 @@ def _notes(loop: Loop) -> tuple[str, ...]:
     extent = loop.source.extent()
     if isinstance(extent.last, datetime) and getattr(loop.source, "tz", None) is None:
         notes.append("times without a zone are read as UTC; declare tz= if they are not")
-    if isinstance(extent.last, datetime) and extent.last > datetime.now(extent.last.tzinfo):
+    if isinstance(extent.last, datetime) and extent.last > shop.clock.now():
         notes.append(
             f"the newest row is of {extent.last:%Y-%m-%d %H:%M}, later than now; it waits until its time comes"
         )
@@ -123,15 +137,14 @@ def status_of(loop: Loop, shop: Workshop) -> dict[str, Any]:
         champion = None if alias is None else versions.get(conn, loop.name, alias.version)
         last = decisions.newest(conn, loop.name, limit=1)
         newest = batches.last(conn, loop.name)
-        open_run = runs.open_run(conn, loop.name)
+        newest_run = next(iter(runs.newest(conn, loop.name, limit=1)), None)
         losses = batches.losses(conn, loop.name)
         saving = decisions.saved_if_acted(conn, loop.name) if loop.act is Act.ADVISE else None
+    open_run = None if newest_run is None or newest_run.state.final else newest_run
     own = {} if champion is None else losses.get(champion.number, {})
     told: dict[str, Any] = {
         "loop": loop.name,
-        "health": _health(
-            champion, last, open_run is not None and open_run.state is RunState.AWAITING_APPROVAL
-        ),
+        "health": _health(champion, last, newest_run),
         "paused": stored.paused,
         "act": loop.act.value,
         "champion": None if champion is None else champion.label,
@@ -147,22 +160,26 @@ def status_of(loop: Loop, shop: Workshop) -> dict[str, Any]:
     return told
 
 
-def _health(champion: Version | None, last: Sequence[Decision], waits: bool) -> str:
+def _health(champion: Version | None, last: Sequence[Decision], run: Run | None) -> str:
+    if run is not None and run.state is RunState.AWAITING_APPROVAL:
+        return "waits for approval"
+    if run is not None and run.state is RunState.ERROR:
+        return "last run failed"
     if champion is None:
         return "no champion"
-    if waits:
-        return "waits for approval"
     if not last:
         return "never evaluated"
     return "escalated" if last[0].action.value == "escalate" else "ok"
 
 
-def rereference(loop: Loop, shop: Workshop, version: Version) -> None:
-    """Point the triggers at a version that became champion outside a run."""
+def rereference(conn: Connection, loop: Loop, shop: Workshop, version: Version) -> None:
+    """Point triggers and contract at a version that became champion outside a run, in the caller's transaction."""
     record = champion_record(loop, shop, version)
     watch = Watch(loop.triggers, {}, lambda: record)
-    with shop.store.begin() as conn:
-        triggers.save_states(conn, loop.name, watch.states(), shop.clock.now())
+    triggers.save_states(conn, loop.name, watch.states(), shop.clock.now())
+    if "snapshot" in version.metadata:  # its successor may have been trained on other columns
+        contract = thaw(version.metadata["snapshot"])[1]["contract"]
+        loops.set_settings(conn, loop.name, {"contract": contract})
 
 
 def as_frame(records: Sequence[Any]) -> pd.DataFrame:

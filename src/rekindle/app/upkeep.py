@@ -10,28 +10,34 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rekindle.app.standing import due_at
-from rekindle.errors import RekindleError, Stopped
+from rekindle.errors import RekindleError, Stopped, UnknownName
 from rekindle.store import commands
 
 if TYPE_CHECKING:
     from rekindle.app.home import Home
+    from rekindle.app.reports import TickReport
     from rekindle.store.commands import Command
 
 __all__ = ["carry_out", "keep_up"]
 
 log = logging.getLogger("rekindle.up")
 RETRY = timedelta(seconds=30)  # after a tick that could not read its rows
+PATIENCE = 0.5  # seconds that `up` waits for the home: a command that only looks who holds it is quicker
 
 
 def keep_up(home: Home, names: list[str], say: Callable[[str], None]) -> int:
-    """Tick until a signal says stop. Raises HomeBusy when another process acts on the home."""
+    """Tick until a signal says stop: the step in hand is finished first, on a second signal it is not.
+
+    Raises HomeBusy when another process acts on the home.
+    """
     wake = threading.Event()
 
     def stop(number: int, _: object) -> None:
+        home.hurried = home.stopping
         home.stopping = True
         wake.set()
 
-    with home.lock.held("up"):
+    with home.lock.held("up", wait=PATIENCE):
         before = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGINT)}
         try:
             say(f"up: {len(names)} loops, home {home.folder}; stop with Ctrl-C")
@@ -48,14 +54,17 @@ def keep_up(home: Home, names: list[str], say: Callable[[str], None]) -> int:
 
 
 def _serve(home: Home, names: list[str], say: Callable[[str], None], wake: threading.Event) -> None:
-    home.resume_open()
     due: dict[str, datetime | None] = dict.fromkeys(names)
     told: dict[str, str] = {}
+    paused: frozenset[str] = frozenset()
     while not home.stopping:
         _take_commands(home, say)
+        before, paused = paused, home.paused()
         for name in names:
-            when = due[name]
-            if home.stopping or (when is not None and home.clock.now() < when):
+            when = (
+                None if name in before - paused else due[name]
+            )  # a resumed loop has batches to catch up with
+            if home.stopping or name in paused or (when is not None and home.clock.now() < when):
                 continue
             due[name] = _tick(home, name, say, told)
         wake.wait(home.settings.poll_seconds)
@@ -65,19 +74,34 @@ def _tick(home: Home, name: str, say: Callable[[str], None], told: dict[str, str
     """Tick one loop; when to look again (None: at the next poll)."""
     try:
         report = home.tick(name)
+        _tell(report, say)
+        due = due_at(home.loops[name], home.shop)
     except Stopped:
         raise
-    except RekindleError as error:
-        if told.get(name) != str(error):
-            say(f"{name}: {error}")
-        told[name] = str(error)
+    except Exception as error:  # noqa: BLE001 - a source, trigger or policy is anybody's code; the other loops go on
+        sentence = _sentence(error)
+        if told.get(name) != sentence:
+            say(f"{name}: {sentence}")
+        told[name] = sentence
         return home.clock.now() + RETRY
-    told.pop(name, None)
+    if told.pop(name, None):
+        say(f"{name}: goes on")
+    return due
+
+
+def _tell(report: TickReport, say: Callable[[str], None]) -> None:
+    name = report.loop
     for decision in report.decisions:
         say(f"{name}: batch {decision.batch}: {decision.action.value}: {decision.reason} ({decision.rule})")
     if report.run is not None:
         say(f"{name}: {report.outcome}: {report.run.cause}")
-    return due_at(home.loops[name], home.shop)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, RekindleError):
+        return str(error)
+    log.debug("not an error of rekindle's own", exc_info=error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _take_commands(home: Home, say: Callable[[str], None]) -> None:
@@ -91,8 +115,8 @@ def _take_commands(home: Home, say: Callable[[str], None]) -> None:
             result = carry_out(home, command)
         except Stopped:
             raise
-        except RekindleError as error:
-            failed, result = True, {"error": str(error)}
+        except Exception as error:  # noqa: BLE001 - one bad command must not end `up`, and again after each restart
+            failed, result = True, {"error": _sentence(error)}
         with home.store.begin() as conn:
             commands.finish(conn, command.id, result, home.clock.now(), failed=failed)
         say(
@@ -114,4 +138,4 @@ def carry_out(home: Home, command: Command) -> dict[str, Any]:
             "outcome": None if ended.outcome is None else ended.outcome.value,
             "cause": ended.cause,
         }
-    return {"error": f"unknown command {command.verb!r}"}
+    raise UnknownName("command", command.verb, ("tick", "retrain", "approve", "reject"))

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rekindle.policy.rules import strongest
-from rekindle.records import Action, Decision, Kind, Signal, View
+from rekindle.records import Action, Decision, Kind, Run, Signal, View
+from rekindle.store import new_id
 
 if TYPE_CHECKING:
     from rekindle.protocols import Guard, Policy
 
-__all__ = ["decide", "run_strategy"]
+__all__ = ["decide", "ordered_run", "run_strategy"]
 
 
 def decide(policy: Policy, guards: Sequence[Guard], view: View) -> Decision:
@@ -41,6 +42,25 @@ def decide(policy: Policy, guards: Sequence[Guard], view: View) -> Decision:
             )
     top = strongest(view.signals)
     return proposal if top is None else replace(proposal, priority=max(proposal.priority, top.severity))
+
+
+def ordered_run(decision: Decision, revision: str) -> Run:
+    """The run that a retrain decision starts, under the declaration of this revision."""
+    assert decision.at is not None
+    strategy, trigger = run_strategy(decision, decision.signals)
+    since = [s.since for s in decision.signals if s.since is not None]
+    return Run(
+        id=new_id("run-", decision.at),
+        loop=decision.loop,
+        revision=revision,
+        strategy=strategy,
+        reason=decision.reason,
+        trigger=trigger,
+        priority=decision.priority,
+        batch=decision.batch,
+        created_at=decision.at,
+        since=min(since) if since else None,
+    )
 
 
 def run_strategy(decision: Decision, signals: Sequence[Signal]) -> tuple[str, str]:

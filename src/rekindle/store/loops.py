@@ -22,6 +22,7 @@ __all__ = [
     "matching",
     "names",
     "newest",
+    "paused",
     "register",
     "revisions",
     "set_origin",
@@ -33,6 +34,7 @@ __all__ = [
 _LOOPS, _REVISIONS = tables.loops, tables.revisions
 _BY_NAME = select(_LOOPS).where(_LOOPS.c.name == bindparam("key"))
 _NAMES = select(_LOOPS.c.name)
+_PAUSED = _NAMES.where(_LOOPS.c.paused.is_(True))
 _CHANGE = update(_LOOPS).where(_LOOPS.c.name == bindparam("key"))
 _HAS_REVISION = select(_REVISIONS.c.id).where(
     _REVISIONS.c.loop == bindparam("loop"), _REVISIONS.c.id == bindparam("revision")
@@ -140,6 +142,11 @@ def revisions(conn: Connection, loop: str) -> list[Revision]:
     query = select(_REVISIONS).where(_REVISIONS.c.loop == loop)
     rows = conn.execute(query.order_by(_REVISIONS.c.created_at.desc(), _REVISIONS.c.id))
     return [Revision(**row._mapping) for row in rows]
+
+
+def paused(conn: Connection) -> list[str]:
+    """Names of the loops that are not ticked."""
+    return list(conn.execute(_PAUSED).scalars())
 
 
 def set_paused(conn: Connection, name: str, paused: bool) -> None:

@@ -38,6 +38,7 @@ _CHANGE = update(_RUNS).where(_RUNS.c.id == bindparam("key"))
 _OPEN_OF = select(_RUNS).where(_RUNS.c.loop == bindparam("key"), _OPEN)
 _FINISHED_OF = select(_RUNS).where(_RUNS.c.loop == bindparam("key"), _RUNS.c.state.in_(_FINAL))
 _LAST = _FINISHED_OF.order_by(_RUNS.c.finished_at.desc(), _RUNS.c.id.desc()).limit(1)
+_LAST_ALIVE = _LAST.where(_RUNS.c.state != RunState.ERROR.value)
 
 
 def add(conn: Connection, run: Run) -> Run:
@@ -149,9 +150,12 @@ def newest(conn: Connection, pattern: str = "*", limit: int = 50) -> list[Run]:
     return [_run(row) for row in conn.execute(query)]
 
 
-def last_finished(conn: Connection, loop: str) -> Run | None:
-    """The run that ended last, however it ended: cooldowns count from it."""
-    row = conn.execute(_LAST, {"key": loop}).first()
+def last_finished(conn: Connection, loop: str, *, died: bool = True) -> Run | None:
+    """The run that ended last.
+
+    died: count those that ended in an error, too; a cooldown does not, so that they may be repeated
+    """
+    row = conn.execute(_LAST if died else _LAST_ALIVE, {"key": loop}).first()
     return None if row is None else _run(row)
 
 

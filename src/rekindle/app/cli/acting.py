@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from rekindle.app.cli.printing import ACTION_STYLE, print_json, said
-from rekindle.app.cli.targets import HomeFlag, JsonFlag, Target, opened
+from rekindle.app.cli.targets import HomeFlag, JsonFlag, Target, each, opened
 
 if TYPE_CHECKING:
     from rekindle.app.home import Home
@@ -24,7 +24,7 @@ def tick(target: Target = None, /, *, home: HomeFlag = None, json: JsonFlag = Fa
     with place:
         if _queued(place, "tick", names, {}, json):
             return 0
-        reports = [place.tick(name) for name in names]
+        reports = each(names, place.tick, _broken)
     return _finish(reports, json)
 
 
@@ -34,7 +34,7 @@ def retrain(target: str, /, *, reason: Reason, home: HomeFlag = None, json: Json
     with place:
         if _queued(place, "retrain", names, {"reason": reason}, json):
             return 0
-        reports = [place.retrain(name, reason) for name in names]
+        reports = each(names, lambda name: place.retrain(name, reason), _broken)
     return _finish(reports, json)
 
 
@@ -115,6 +115,12 @@ def _queued(place: Home, verb: str, names: list[str], args: dict[str, Any], json
     return True
 
 
+def _broken(name: str, error: str) -> TickReport:
+    from rekindle.app.reports import TickReport
+
+    return TickReport(name, (), None, "", error)
+
+
 def _finish(reports: list[TickReport], json: bool) -> int:
     if json:
         print_json([r.to_json() for r in reports])
@@ -127,7 +133,9 @@ def _finish(reports: list[TickReport], json: bool) -> int:
 def print_tick(report: TickReport) -> None:
     """One tick in sentences."""
     said(f"{report.loop}: {report.outcome}", "bold")
-    if not report.decisions:
+    if report.error:
+        said(f"  {report.error}", "red")
+    elif not report.decisions:
         said(f"  no batch was due; {report.next}", "dim")
     for decision in report.decisions:
         said(f"  batch {decision.batch}: {decision.action.value}: {decision.reason} ({decision.rule})",

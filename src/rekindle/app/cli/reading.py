@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from rekindle.app.cli.printing import ACTION_STYLE, print_json, print_table, said
-from rekindle.app.cli.targets import HomeFlag, JsonFlag, Target, opened
+from rekindle.app.cli.targets import HomeFlag, JsonFlag, Target, each, opened
 from rekindle.app.config import load_settings
-from rekindle.app.reports import decision_json, run_json
+from rekindle.app.reports import CheckReport, decision_json, run_json
 from rekindle.store import decisions as stored_decisions
 from rekindle.store import runs as stored_runs
 from rekindle.store import versions as stored_versions
-
-if TYPE_CHECKING:
-    from rekindle.app.reports import CheckReport
 
 Limit = Annotated[int, Parameter(name=["--limit", "-n"], help="how many, newest first")]
 
@@ -24,12 +21,14 @@ def check(target: Target = None, /, *, home: HomeFlag = None, json: JsonFlag = F
     """Say what a tick would decide, and why. Changes nothing. Exit 10: retrain advised."""
     place, names = opened(target, home)
     with place:
-        reports = [place.check(name) for name in names]
+        reports = each(names, place.check, lambda name, error: CheckReport(name, None, 0, (), (), "", error))
     if json:
         print_json([r.to_json() for r in reports])
     else:
         for report in reports:
             _print_check(report)
+    if any(r.error for r in reports):
+        return 1
     return 10 if any(r.advised for r in reports) else 0
 
 
@@ -116,6 +115,9 @@ def _print_check(report: CheckReport) -> None:
     for note in report.notes:
         said(f"  note: {note}", "dim")
     decision = report.decision
+    if report.error:
+        said(f"  {report.error}", "red")
+        return
     if decision is None:
         said(f"  nothing to decide yet; {report.next}")
         return

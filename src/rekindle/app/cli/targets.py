@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
@@ -11,10 +12,12 @@ from rekindle.app.config import Settings, load_settings
 from rekindle.app.home import Home
 from rekindle.app.loading import load_loops, matching, split_target
 from rekindle.clock import SystemClock
-from rekindle.errors import SourceError, UnknownName
+from rekindle.errors import HomeBusy, RekindleError, SourceError, Stopped, UnknownName
 from rekindle.store import loops, open_store
 
-__all__ = ["HomeFlag", "JsonFlag", "Target", "opened"]
+__all__ = ["HomeFlag", "JsonFlag", "Target", "each", "opened"]
+
+T = TypeVar("T")
 
 Target = Annotated[str | None, Parameter(help="loops.py, loops.py:NAME, or a NAME or glob known to the home")]
 HomeFlag = Annotated[
@@ -43,6 +46,21 @@ def opened(target: str | None, home: Path | None, **flags: Any) -> tuple[Home, l
     if gone and not set(found) & held:
         raise UnknownName("loop", gone[0], held)
     return Home(files, settings), sorted(set(found) & held)
+
+
+def each(names: Sequence[str], act: Callable[[str], T], broken: Callable[[str, str], T]) -> list[T]:
+    """Act on every loop. In a fleet one that fails is reported in its place and the others go on."""
+    if len(names) == 1:
+        return [act(names[0])]
+    reports = []
+    for name in names:
+        try:
+            reports.append(act(name))
+        except (Stopped, HomeBusy):
+            raise
+        except RekindleError as error:
+            reports.append(broken(name, str(error)))
+    return reports
 
 
 def _known(settings: Settings, pattern: str) -> dict[str, str]:
