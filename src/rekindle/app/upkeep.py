@@ -37,6 +37,7 @@ def keep_up(home: Home, names: list[str], say: Callable[[str], None]) -> int:
         home.stopping = True
         wake.set()
 
+    home.stopping = home.hurried = False
     with home.lock.held("up", wait=PATIENCE):
         before = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGINT)}
         try:
