@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rekindle.errors import DeclarationError, RekindleError
 from rekindle.policy.rules import strongest
 from rekindle.records import Action, Decision, Kind, Run, Signal, View
 from rekindle.store import new_id
@@ -28,10 +29,12 @@ def decide(policy: Policy, guards: Sequence[Guard], view: View) -> Decision:
             Action.RETRAIN, wish.trigger, wish.reason, dict(wish.evidence), priority=wish.severity
         )
     proposal = policy.decide(view)
+    if not isinstance(proposal, Decision):
+        raise DeclarationError("policy", policy, f"decide must return a Decision, it gave {proposal!r}")
     if proposal.action is not Action.RETRAIN:
         return proposal
     for guard in guards:
-        objection = guard(view)
+        objection = _objection(guard, view)
         if objection is not None:
             held_back = {"policy": proposal.rule, "policy_reason": proposal.reason}
             return replace(
@@ -42,6 +45,20 @@ def decide(policy: Policy, guards: Sequence[Guard], view: View) -> Decision:
             )
     top = strongest(view.signals)
     return proposal if top is None else replace(proposal, priority=max(proposal.priority, top.severity))
+
+
+def _objection(guard: Guard, view: View) -> Decision | None:
+    try:
+        said = guard(view)
+    except RekindleError:
+        raise
+    except Exception as error:
+        raise DeclarationError("guards", guard, f"it raised {type(error).__name__}: {error}") from error
+    if said is not None and not isinstance(said, Decision):
+        raise DeclarationError(
+            "guards", guard, f"it must return None or a Decision to wait, it gave {said!r}"
+        )
+    return said
 
 
 def ordered_run(decision: Decision, revision: str) -> Run:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from rekindle.clock import parse_span
+from rekindle.declaration import whole
 from rekindle.errors import DeclarationError
 from rekindle.records import Action, Decision, View
 
@@ -19,8 +20,7 @@ class MinRows:
     rows: int = 100
 
     def __post_init__(self) -> None:
-        if self.rows < 0:
-            raise DeclarationError("rows", self.rows, "give 0 or more rows")
+        object.__setattr__(self, "rows", whole("rows", self.rows, "give 0 or more rows"))
 
     def __call__(self, view: View) -> Decision | None:
         if view.labelled >= self.rows:
@@ -68,8 +68,8 @@ class MinPriority:
     priority: int = 3
 
     def __post_init__(self) -> None:
-        if self.priority not in range(1, 6):
-            raise DeclarationError("priority", self.priority, "give 1 (low) to 5 (high)")
+        checked = whole("priority", self.priority, "give 1 (low) to 5 (high)", least=1, most=5)
+        object.__setattr__(self, "priority", checked)
 
     def __call__(self, view: View) -> Decision | None:
         highest = max((s.severity for s in view.signals), default=3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rekindle.errors import DeclarationError
+from rekindle.declaration import whole
 from rekindle.records import Action, Decision, Kind, Run, Signal, View
 
 __all__ = ["Always", "Every", "Never", "SoftWithFallback", "strongest"]
@@ -46,8 +46,8 @@ class Every:
     batches: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.batches, bool) or not isinstance(self.batches, int) or self.batches < 1:
-            raise DeclarationError("batches", self.batches, "give a number of batches, 1 or more")
+        checked = whole("batches", self.batches, "give a number of batches, 1 or more", least=1)
+        object.__setattr__(self, "batches", checked)
 
     def decide(self, view: View) -> Decision:
         age = view.batch - view.tried
@@ -78,10 +78,11 @@ class SoftWithFallback:
     every: int | None = None  # batches; None: the loop's Schedule trigger is the fallback
 
     def __post_init__(self) -> None:
-        if self.severity not in range(1, 6):
-            raise DeclarationError("severity", self.severity, "give 1 (low) to 5 (high)")
-        if self.every is not None and self.every < 1:
-            raise DeclarationError("every", self.every, "give a number of batches, 1 or more")
+        severity = whole("severity", self.severity, "give 1 (low) to 5 (high)", least=1, most=5)
+        object.__setattr__(self, "severity", severity)
+        if self.every is not None:
+            every = whole("every", self.every, "give a number of batches, 1 or more", least=1)
+            object.__setattr__(self, "every", every)
 
     def decide(self, view: View) -> Decision:
         heeded = tuple(s for s in view.signals if s.severity >= self.severity or s.kind is Kind.SCHEDULE)

@@ -53,8 +53,8 @@ class SkiRental:
             "signals": [s.reason for s in view.signals],
         }
         saving = _expected_saving([loss - fresh for _, loss in served], price)
-        said = _in_words(excess / price)
-        if excess >= price:
+        said = _in_words(excess, price)
+        if excess >= price or price <= 0:
             return Decision(Action.RETRAIN, "SkiRental", said, evidence, expected_saving=saving, price=price)
         more = f"{price - excess:.3f} more excess loss"
         return Decision(
@@ -65,10 +65,12 @@ class SkiRental:
         """Learns nothing: all it needs stands in the view."""
 
 
-def _in_words(share: float) -> str:
-    if share <= 0:
+def _in_words(excess: float, price: float) -> str:
+    if price <= 0:
+        return "a retraining costs nothing, as far as is known"
+    if excess <= 0:
         return "no excess loss so far: the champion does no worse than when it was fresh"
-    return f"excess loss paid so far {share:.1f} of a retraining's price"
+    return f"excess loss paid so far {excess / price:.1f} of a retraining's price"
 
 
 def _expected_saving(excess: list[float], price: float) -> float:
