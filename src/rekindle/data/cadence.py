@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from rekindle.errors import DeclarationError
+from rekindle.errors import DeclarationError, SchemaError
 from rekindle.records import Moment, Span
 
 if TYPE_CHECKING:
@@ -79,7 +79,12 @@ class Period:
                 raise DeclarationError(
                     "every", length, f"the time column is an index; give index units, e.g. every={1000}"
                 )
-            return cls(length, ANCHOR + (first - ANCHOR) // length * length)
+            try:
+                return cls(length, ANCHOR + (first - ANCHOR) // length * length)
+            except OverflowError:
+                raise SchemaError(
+                    f"the oldest time, {first:%Y-%m-%d}, is too near to the year 1 to lay batches from; mend it"
+                ) from None
         if isinstance(first, datetime):
             raise DeclarationError(
                 "every", length, "the time column holds dates; give a span, e.g. every='1d'"

@@ -47,11 +47,11 @@ def canonical_order(rows: pd.DataFrame, time: str) -> pd.DataFrame:
 
 
 def _sort_key(values: pd.Series) -> NDArray[np.int64]:
-    codes, _ = pd.factorize(values, sort=False, use_na_sentinel=True)
-    uniques = pd.Series(values.unique()).dropna()
-    ranked = uniques.astype(str) if uniques.dtype == object else uniques
+    if values.dtype == object or isinstance(values.dtype, (pd.CategoricalDtype, pd.StringDtype)):
+        values = pd.Series(_texts(values), dtype=object)
+    codes, uniques = pd.factorize(values, sort=False, use_na_sentinel=True)
     rank = np.empty(len(uniques) + 1, dtype=np.int64)
-    rank[np.argsort(ranked.to_numpy(), kind="stable")] = np.arange(len(uniques))
+    rank[np.argsort(np.asarray(uniques), kind="stable")] = np.arange(len(uniques))
     rank[-1] = -1  # a missing value has code -1 and sorts first
     return np.asarray(rank[codes])
 
@@ -65,9 +65,12 @@ def _plain(values: pd.Series) -> tuple[str, list[bytes | memoryview]]:
         numbers = values.to_numpy(dtype="<f8", na_value=np.nan) + 0.0  # -0.0 becomes 0.0
         numbers[np.isnan(numbers)] = np.nan
         return "number", [np.ascontiguousarray(numbers).data]
-    missing = values.isna().to_numpy(dtype=bool)
-    texts = ["" if gone else str(v) for v, gone in zip(values, missing, strict=True)]
-    encoded = [t.encode() for t in texts]
+    encoded = [b"" if t is None else t.encode("utf-8", "surrogatepass") for t in _texts(values)]
     lengths = np.fromiter((len(e) for e in encoded), dtype="<i8", count=len(encoded))
-    lengths[missing] = -1
+    lengths[values.isna().to_numpy(dtype=bool)] = -1
     return "text", [lengths.data, b"".join(encoded)]
+
+
+def _texts(values: pd.Series) -> list[str | None]:
+    missing = values.isna().to_numpy(dtype=bool)
+    return [None if gone else str(v) for v, gone in zip(values, missing, strict=True)]

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from rekindle.errors import NotEnoughData, SchemaError
+from rekindle.data.columns import LEVELS, as_label, as_numbers, as_text, label_kind, learn_column, mark
+from rekindle.data.snapshot import BATCH
+from rekindle.errors import NotEnoughData, SchemaError, did_you_mean
 from rekindle.records import Column
 
 if TYPE_CHECKING:
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Checked", "Contract"]
 
-LEVELS = 250  # categories kept apart; rarer ones read as missing
-CLASSES = 20  # a whole-number label with more distinct values than this is a quantity
+REASON = "reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Contract:
     features: tuple[Column, ...]
     label: str
     task: str  # "classification" or "regression"
+    label_kind: str = ""  # "number", "whole", "boolean" or "text"; "": no label was known, or an old contract
     left_out: tuple[str, ...] = field(default=())  # "column (why)"
 
     VERSION = 1
@@ -54,20 +56,24 @@ class Contract:
         reserved = getattr(source, "reserved", (source.time, source.label))
         missing = [f for f in features if f not in rows.columns]
         if missing:
-            raise SchemaError(f"features names {missing[0]!r}, which the source does not have")
+            known = [str(c) for c in rows.columns if c not in reserved]
+            raise SchemaError(
+                f"features names {missing[0]!r}, which the source does not have. {did_you_mean(missing[0], known)}"
+            )
         candidates = [c for c in rows.columns if c not in reserved and (not features or c in features)]
         kept, left_out = [], list(getattr(source, "left_out", ()))
         for name in candidates:
-            column, why = _learn_column(str(name), rows[name])
+            column, why = (
+                (None, "a name that rekindle uses") if name == BATCH else learn_column(name, rows[name])
+            )
             if column is None:
                 left_out.append(f"{name} ({why})")
             else:
                 kept.append(column)
         if not kept:
             raise NotEnoughData(f"no feature column is left: {'; '.join(left_out) or 'the source has none'}")
-        return cls(
-            tuple(kept), source.label, task or _task_of(rows[source.label], source.label), tuple(left_out)
-        )
+        told, kind = label_kind(rows[source.label], source.label, task)
+        return cls(tuple(kept), source.label, told, kind, tuple(left_out))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,26 +96,27 @@ class Contract:
         notes: list[str] = []
         for column in self.features:
             converted[column.name] = self._convert(column, rows[column.name], reasons, notes)
-        if self.label in rows.columns and self.task == "regression" and len(rows):
-            converted[self.label] = _numbers(rows[self.label], self.label, reasons)
+        if self.label in rows.columns and len(rows):
+            kind = self.label_kind or ("number" if self.task == "regression" else "")
+            converted[self.label] = as_label(rows[self.label], kind, self.label, reasons)
         if source.id is not None and source.id in rows.columns:
-            _mark(
-                reasons, rows[source.id].duplicated(keep="first").to_numpy(), f"duplicate id in {source.id!r}"
-            )
+            ids = rows[source.id]
+            twice = (ids.duplicated(keep="first") & ids.notna()).to_numpy(dtype=bool)
+            mark(reasons, twice, f"duplicate id in {source.id!r}")
         good = reasons == ""
         whole = rows.assign(**converted)
-        if good.all():
-            return Checked(whole, rows.iloc[:0].assign(reason=""), tuple(notes))
-        bad = rows[~good].assign(reason=reasons[~good])
-        return Checked(whole[good].reset_index(drop=True), bad.reset_index(drop=True), tuple(notes))
+        bad = _with_reason(rows[~good], reasons[~good])
+        return Checked(whole if good.all() else whole[good].reset_index(drop=True), bad, tuple(notes))
 
     def _convert(self, column: Column, values: pd.Series, reasons: NDArray[Any], notes: list[str]) -> Any:
         if column.kind in ("number", "boolean"):
-            numbers = _numbers(values, column.name, reasons)
+            numbers = as_numbers(values, column.name, reasons, truths=column.kind == "boolean")
             if len(numbers) and np.isnan(numbers).all():
                 notes.append(f"{column.name!r} is missing in every row")
             return numbers
-        text = _as_text(values)
+        text = as_text(values)
+        if len(text) and text.isna().all():
+            notes.append(f"{column.name!r} is missing in every row")
         fresh = sorted(set(text.dropna().unique()) - set(column.levels))
         if fresh and len(column.levels) < LEVELS:
             notes.append(f"{column.name!r} has {len(fresh)} new categories, e.g. {fresh[0]!r}")
@@ -122,6 +129,7 @@ class Contract:
             "features": [[c.name, c.kind, list(c.levels)] for c in self.features],
             "label": self.label,
             "task": self.task,
+            "label_kind": self.label_kind,
             "left_out": list(self.left_out),
         }
 
@@ -133,61 +141,12 @@ class Contract:
                 f"a contract of version {stored.get('version')} cannot be read; upgrade rekindle"
             )
         columns = tuple(Column(n, k, tuple(levels)) for n, k, levels in stored["features"])
-        return cls(columns, stored["label"], stored["task"], tuple(stored["left_out"]))
+        kind = stored.get("label_kind", "")
+        return cls(columns, stored["label"], stored["task"], kind, tuple(stored["left_out"]))
 
 
-def _as_text(values: pd.Series) -> pd.Series:
-    return values.astype(object).map(str, na_action="ignore").where(values.notna(), None)
-
-
-def _learn_column(name: str, values: pd.Series) -> tuple[Column | None, str]:
-    there = values.dropna()
-    if there.empty:
-        return None, "no value in any row"
-    if values.dtype.kind == "M" or isinstance(there.iloc[0], pd.Timestamp):
-        return None, "a date"
-    if values.dtype.kind == "b" or set(map(type, there.head(50))) <= {bool, np.bool_}:
-        return Column(name, "boolean"), ""
-    if values.dtype.kind in "iuf":
-        return Column(name, "number"), ""
-    if not isinstance(values.dtype, pd.CategoricalDtype):
-        parsed = pd.to_numeric(there, errors="coerce")
-        if parsed.notna().mean() >= 0.95:  # a few words among numbers are bad rows, not a category
-            return Column(name, "number"), ""
-    text = _as_text(there)
-    counts = text.value_counts()
-    if len(counts) > 1000 and len(counts) > 0.5 * len(there):
-        return None, "nearly every value is different: an identifier?"
-    return Column(name, "category", tuple(str(v) for v in counts.index[:LEVELS])), ""
-
-
-def _task_of(label: pd.Series, name: str) -> str:
-    known = label.dropna()
-    if known.empty:
-        raise NotEnoughData(f"no row has a known label in {name!r}; wait for labels, or check the column")
-    if known.dtype.kind in "fiu" or (
-        known.dtype == object and pd.to_numeric(known, errors="coerce").notna().all()
-    ):
-        numbers = pd.to_numeric(known)
-        whole = bool((numbers == np.floor(numbers)).all())
-        return "classification" if whole and numbers.nunique() <= CLASSES else "regression"
-    return "classification"
-
-
-def _numbers(values: pd.Series, name: str, reasons: NDArray[Any]) -> NDArray[np.float64]:
-    if values.dtype.kind in "biuf":
-        numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    else:
-        numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        lost = np.isnan(numbers) & values.notna().to_numpy(dtype=bool)
-        if lost.any():
-            example = values[lost].iloc[0]
-            _mark(reasons, lost, f"{name!r} holds text where a number was, e.g. {example!r}")
-    endless = np.isinf(numbers)
-    if endless.any():
-        _mark(reasons, endless, f"{name!r} is infinite")
-    return numbers
-
-
-def _mark(reasons: NDArray[Any], where: NDArray[np.bool_], reason: str) -> None:
-    reasons[where & (reasons == "")] = reason
+def _with_reason(rows: pd.DataFrame, reasons: NDArray[Any]) -> pd.DataFrame:
+    """Bad rows with a column that says why; a column of their own by that name steps aside."""
+    if REASON in rows.columns:
+        rows = rows.rename(columns={REASON: f"{REASON}_in_source"})
+    return rows.assign(**{REASON: reasons}).reset_index(drop=True)

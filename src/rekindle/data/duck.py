@@ -12,8 +12,9 @@ from rekindle.errors import SourceError
 
 if TYPE_CHECKING:
     import duckdb
+    import pandas as pd
 
-__all__ = ["cursor", "quote", "run"]
+__all__ = ["cursor", "frame", "quote", "run"]
 
 
 @lru_cache(maxsize=1)
@@ -51,8 +52,27 @@ def run(sql: str, parameters: Sequence[Any] = (), *, reading: str) -> duckdb.Duc
         open_cursor.execute("SET TimeZone = 'UTC'")
         return open_cursor.execute(sql, list(parameters))
     except duckdb.Error as error:
-        first = str(error).strip().splitlines()[0]
-        raise SourceError(
-            f"{reading} cannot be read: {first}. Is the file complete and of the declared kind? "
-            "Write it to the side and rename it into place, then run the command again."
-        ) from error
+        raise _unreadable(reading, error) from error
+
+
+def frame(sql: str, parameters: Sequence[Any] = (), *, reading: str) -> pd.DataFrame:
+    """The rows of a query as a table; errors as in `run`, also those that show while rows are fetched."""
+    import duckdb
+
+    try:
+        found: pd.DataFrame = run(sql, parameters, reading=reading).df()
+    except duckdb.Error as error:
+        raise _unreadable(reading, error) from error
+    return found
+
+
+def _unreadable(reading: str, error: Exception) -> SourceError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(("LINE ", "Original Line", "^"))]
+    told = "; ".join(lines[:2])[:300].rstrip(".;: ")
+    if "parsing dialect" in told:
+        told = "not every line has as many fields as the header"
+    return SourceError(
+        f"{reading} cannot be read: {told}. Is the file complete and of the declared kind? "
+        "Write it to the side and rename it into place, then run the command again."
+    )

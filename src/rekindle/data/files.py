@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from glob import glob
+from glob import escape, glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from rekindle.data import duck
-from rekindle.data.cadence import axis_value
-from rekindle.data.source import Columns, mixed_zones
+from rekindle.data.source import Columns
+from rekindle.data.time_columns import TimeColumn, blank, every_zoned, examine
+from rekindle.data.times import checked_moment, mixed_zones
 from rekindle.errors import DeclarationError, SchemaError, SourceError
 from rekindle.records import Extent, Moment, Window
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 __all__ = ["CSV", "Parquet"]
 
-INTEGERS = {
-    "TINYINT",
-    "SMALLINT",
-    "INTEGER",
-    "BIGINT",
-    "UTINYINT",
-    "USMALLINT",
-    "UINTEGER",
-    "UBIGINT",
-    "HUGEINT",
-}
-TIMES_ARE = "a time column is a date or a whole-number index"
-NUMBERS = INTEGERS | {"FLOAT", "DOUBLE"}
+# Text that stands for a missing value in CSV files, as pandas reads them.
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "<NA>")
 
 
 @dataclass(frozen=True)
 class _Layout:
     """What one look at the files found."""
 
-    types: dict[str, str]  # column -> DuckDB type
+    time: TimeColumn
+    label_time: TimeColumn | None
     kept: tuple[str, ...]  # columns that are read, besides the times
+    dated_id: str | None  # the id column where it holds dates: it is read as text
     left_out: tuple[str, ...]  # "column (why)"
     print: tuple[object, ...]  # names, sizes and times of the files: the layout holds while it does
 
@@ -54,19 +43,27 @@ class _Files(Columns):
     _layouts: dict[str, _Layout] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def files(self) -> list[str]:
-        """The files the path stands for, sorted."""
+        """The files the path stands for, sorted. Raises SourceError when there is none, or an empty one."""
         path = Path(self.path).expanduser()
-        pattern = str(path / "**" / f"*.{self.kind}") if path.is_dir() else str(path)
-        found = sorted(f for f in glob(pattern, recursive=True) if Path(f).is_file())
+        try:
+            found = [str(path)] if path.is_file() else self._found(path)
+            empty = [name for name in found if Path(name).stat().st_size == 0]
+        except OSError as error:
+            raise SourceError(
+                f"{self.path} cannot be read: {error.strerror or error}. Check its rights."
+            ) from error
         if not found:
             where = path.absolute().parent if not path.is_dir() else path.absolute()
             raise SourceError(
                 f"no file matches {self.path!r} (looked in {where}). Check the path or the glob."
             )
-        for name in found:
-            if Path(name).stat().st_size == 0:
-                raise SourceError(f"{name} is empty (0 bytes). Remove it or write it again.")
+        if empty:
+            raise SourceError(f"{empty[0]} is empty (0 bytes). Remove it or write it again.")
         return found
+
+    def _found(self, path: Path) -> list[str]:
+        pattern = f"{escape(str(path))}/**/*.{self.kind}" if path.is_dir() else str(path)
+        return sorted(f for f in glob(pattern, recursive=True) if Path(f).is_file())
 
     @property
     def kind(self) -> str:
@@ -83,128 +80,93 @@ class _Files(Columns):
 
     def extent(self) -> Extent:
         files = self.files()
-        layout = self._layout(files)
-        micros = self._micros(self.time, layout)
+        time = self._layout(files).time
         row = duck.run(
-            f"SELECT min({micros}), max({micros}), count({duck.quote(self.time)}) FROM {self.relation(files)}",
+            f"SELECT min({time.micros}), max({time.micros}), count({time.micros}) FROM {self.relation(files)}",
             reading=self.path,
         ).fetchone()
         first, last, rows = row if row else (None, None, 0)
-        index = self._is_index(layout)
-        return Extent(_moment(first, index), _moment(last, index), int(rows))
+        return Extent(self._moment(first, time), self._moment(last, time), int(rows))
 
     def read(self, window: Window) -> pd.DataFrame:
         files = self.files()
         layout = self._layout(files)
-        picked = [duck.quote(c) for c in layout.kept]
-        times = [c for c in (self.time, self.label_time) if c is not None]
-        picked += [f"{self._micros(c, layout)} AS {duck.quote(c)}" for c in times]
-        where, values = self._where(window, layout)
+        times = [t for t in (layout.time, layout.label_time) if t is not None]
+        picked = [_picked(c, c == layout.dated_id) for c in layout.kept]
+        picked += [f"{t.micros} AS {duck.quote(t.name)}" for t in times]
+        where, values = layout.time.bounded(window.start, window.end)
         query = f"SELECT {', '.join(picked)} FROM {self.relation(files)} WHERE {where}"
-        frame = duck.run(query, values, reading=self.path).df()
-        index = self._is_index(layout)
-        for column in times:
-            frame[column] = _time_column(frame[column], index)
+        frame = duck.frame(query, values, reading=self.path)
+        for time in times:
+            frame[time.name] = _time_column(frame[time.name], layout.time.index)
         return frame.sort_values(self.time, kind="stable", ignore_index=True)
 
-    def _where(self, window: Window, layout: _Layout) -> tuple[str, list[int]]:
-        name = duck.quote(self.time)
-        index = self._is_index(layout)
-        plain = layout.types[self.time] in INTEGERS or layout.types[self.time] in ("TIMESTAMP", "TIMESTAMPTZ")
-        parts, values = [f"{name} IS NOT NULL"], []
-        for bound, sign in ((window.start, ">="), (window.end, "<")):
-            if bound is None:
-                continue
-            if isinstance(bound, datetime) == index:
-                raise SchemaError(f"{self.path}: {self.time!r} and the window do not speak the same time")
-            # Comparing the bare column lets DuckDB skip row groups; anything else compares microseconds.
-            if index or not plain or self.tz:
-                parts.append(f"{self._micros(self.time, layout)} {sign} ?")
-            elif layout.types[self.time] == "TIMESTAMP":
-                parts.append(f"{name} {sign} make_timestamp(?::BIGINT)")
-            else:
-                parts.append(f"{name} {sign} make_timestamp(?::BIGINT)::TIMESTAMPTZ")
-            values.append(axis_value(bound))
-        return " AND ".join(parts), values
-
-    def _micros(self, column: str, layout: _Layout) -> str:
-        """SQL for a time column as an integer: microseconds since 1970 UTC, or the index."""
-        name, kind = duck.quote(column), layout.types[column]
-        if kind in NUMBERS:
-            return f"CAST({name} AS BIGINT)"
-        if kind.startswith("TIMESTAMPTZ"):
-            return f"epoch_us(CAST({name} AS TIMESTAMPTZ))"
-        if kind == "VARCHAR":
-            return f"epoch_us(CAST({name} AS TIMESTAMPTZ))"
-        naive = f"CAST({name} AS TIMESTAMP)"
-        return f"epoch_us(timezone('{self.tz}', {naive}))" if self.tz else f"epoch_us({naive})"
-
-    def _is_index(self, layout: _Layout) -> bool:
-        return layout.types[self.time] in NUMBERS
+    def _moment(self, value: int | None, time: TimeColumn) -> Moment | None:
+        return value if value is None or time.index else checked_moment(value, self.path, time.name)
 
     def _layout(self, files: list[str]) -> _Layout:
-        seen = tuple((f, Path(f).stat().st_size, Path(f).stat().st_mtime_ns) for f in files)
+        try:
+            seen = tuple((f, Path(f).stat().st_size, Path(f).stat().st_mtime_ns) for f in files)
+        except OSError as error:
+            raise SourceError(
+                f"{self.path} changed while it was read: {error}. Run the command again."
+            ) from error
         known = self._layouts.get("last")
         if known is not None and known.print == seen:
             return known
-        rows = duck.run(f"DESCRIBE SELECT * FROM {self.relation(files)}", reading=self.path).fetchall()
-        types = {str(r[0]): str(r[1]).replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ") for r in rows}
+        types = self._types(files)
         self.require(list(types), self.path)
-        self._check_times(files, types)
-        kept, left_out = [], []
-        for name, kind in types.items():
-            if name in (self.time, self.label_time):
-                continue
-            why = _unreadable(kind)
-            if why and name not in (self.label, self.id):
-                left_out.append(f"{name} ({why})")
-            else:
-                kept.append(name)
-        layout = _Layout(types, tuple(kept), tuple(left_out), seen)
+        time = self._examined(files, self.time, types[self.time])
+        arrives = None if self.label_time is None else self._label_time(files, time, types[self.label_time])
+        kept, left_out = self._readable(types)
+        dated = self.id if self.id is not None and _unreadable(types[self.id]) else None
+        layout = _Layout(time, arrives, kept, dated, left_out, seen)
         self._layouts["last"] = layout
         return layout
 
-    def _check_times(self, files: list[str], types: dict[str, str]) -> None:
-        for column in filter(None, (self.time, self.label_time)):
-            kind, name = types[column], duck.quote(column)
-            if kind in ("FLOAT", "DOUBLE"):
-                bad = f"SELECT {name} FROM {self.relation(files)} WHERE {name} <> floor({name}) LIMIT 1"
-                if row := duck.run(bad, reading=self.path).fetchone():
-                    raise SchemaError(
-                        f"{self.path}: {column!r} holds fractions ({row[0]}); a time column is a date or a whole-number index"
-                    )
-            elif kind == "VARCHAR":
-                self._check_text_time(files, column)
-            elif kind not in INTEGERS and not kind.startswith("TIMESTAMP") and kind != "DATE":
-                raise SchemaError(
-                    f"{self.path}: {column!r} is of type {kind}; a time column is a date or a whole-number index"
-                )
-        if types[self.time].startswith("TIMESTAMP"):
-            self._check_one_kind(files)
+    def _types(self, files: list[str]) -> dict[str, str]:
+        rows = duck.run(f"DESCRIBE SELECT * FROM {self.relation(files)}", reading=self.path).fetchall()
+        return {str(r[0]): str(r[1]).replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ") for r in rows}
 
-    def _check_text_time(self, files: list[str], column: str) -> None:
-        name = duck.quote(column)
-        found = duck.run(
-            f"SELECT {name} FROM {self.relation(files)} "
-            f"WHERE {name} IS NOT NULL AND TRY_CAST({name} AS TIMESTAMPTZ) IS NULL LIMIT 1",
-            reading=self.path,
-        ).fetchone()
-        if found:
+    def _examined(self, files: list[str], name: str, kind: str) -> TimeColumn:
+        if kind.startswith("TIMESTAMP"):
+            self._check_one_kind(files, name, kind)
+        return examine(self.relation(files), name, kind, self.tz, self.path)
+
+    def _label_time(self, files: list[str], time: TimeColumn, kind: str) -> TimeColumn:
+        assert self.label_time is not None
+        if blank(self.relation(files), self.label_time, self.path):
+            return TimeColumn(self.label_time, time.kind, time.zoned, self.tz, blank=True)
+        arrives = self._examined(files, self.label_time, kind)
+        if arrives.index != time.index:
             raise SchemaError(
-                f"{self.path}: {column!r} holds {found[0]!r}, which is no time; "
-                "write ISO 8601, e.g. 2026-03-01T12:00:00+00:00"
+                f"{self.path}: the label time {self.label_time!r} must be of the same kind as the time column, "
+                "both dates or both an index"
             )
-        with_zone = f"regexp_matches({name}, '(Z|z|[+-][0-9][0-9]:?[0-9][0-9])$')"
-        row = duck.run(
-            f"SELECT count(*) FILTER ({with_zone}), count({name}) FROM {self.relation(files)}",
-            reading=self.path,
-        ).fetchone()
-        aware, total = row if row else (0, 0)
-        if 0 < aware < total:
-            raise mixed_zones(self.path, column)
+        return arrives
 
-    def _check_one_kind(self, files: list[str]) -> None:
-        """Files of one set may differ in their time column without DuckDB minding."""
+    def _readable(self, types: dict[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        kept, left_out = [], []
+        for name, kind in types.items():
+            why = _unreadable(kind)
+            if name in (self.time, self.label_time):
+                continue
+            if why and name == self.label:
+                raise SchemaError(
+                    f"{self.path}: the label {name!r} is {why}; give a number, a word or true/false"
+                )
+            if why and not (name == self.id and why == "a date"):
+                left_out.append(f"{name} ({why})")
+            else:
+                kept.append(name)
+        if self.id is not None and self.id not in kept:
+            raise SchemaError(
+                f"{self.path}: the id {self.id!r} is a nested or binary column; give a number or text"
+            )
+        return tuple(kept), tuple(left_out)
+
+    def _check_one_kind(self, files: list[str], column: str, kind: str) -> None:
+        """Values of one column may differ in having a zone without DuckDB minding."""
 
     def describe(self) -> dict[str, Any]:
         """What the declaration says, for the revision."""
@@ -231,17 +193,17 @@ class Parquet(_Files):
     def relation(self, files: list[str]) -> str:
         return f"read_parquet([{_listed(files)}], union_by_name=true)"
 
-    def _check_one_kind(self, files: list[str]) -> None:
+    def _check_one_kind(self, files: list[str], column: str, kind: str) -> None:
         if len(files) == 1:
             return
         kinds = duck.run(
             f"SELECT DISTINCT logical_type LIKE '%isAdjustedToUTC=1%' OR logical_type LIKE '%isAdjustedToUTC=true%' "
-            f"FROM parquet_schema([{_listed(files)}]) WHERE name = ?",
-            [self.time],
+            f"FROM parquet_schema([{_listed(files)}]) WHERE name = ? AND logical_type IS NOT NULL",
+            [column],
             reading=self.path,
         ).fetchall()
         if len(kinds) > 1:
-            raise mixed_zones(self.path, self.time)
+            raise mixed_zones(self.path, column)
 
 
 @dataclass(frozen=True, init=False)
@@ -257,7 +219,30 @@ class CSV(_Files):
         return "csv"
 
     def relation(self, files: list[str]) -> str:
-        return f"read_csv([{_listed(files)}], header=true, sample_size=-1, union_by_name=true)"
+        return self._as_written(files, "")
+
+    def _as_written(self, files: list[str], types: str) -> str:
+        missing = ", ".join(f"'{m}'" for m in MISSING)
+        return (
+            f"read_csv([{_listed(files)}], header=true, skip=0, sample_size=-1, union_by_name=true, "
+            f"nullstr=[{missing}]{types})"
+        )
+
+    def _types(self, files: list[str]) -> dict[str, str]:
+        types = super()._types(files)
+        if len(types) == 1 and self.time not in types and self.time in next(iter(types)):
+            raise SourceError(
+                f"{self.path}: its lines do not split into the columns of the header ({next(iter(types))}); "
+                "give every line the same number of fields"
+            )
+        return types
+
+    def _check_one_kind(self, files: list[str], column: str, kind: str) -> None:
+        # The sniffer takes naive times among aware ones for UTC, and "... UTC" for naive.
+        quoted = column.replace("'", "''")
+        written = self._as_written(files, f", types={{'{quoted}': 'VARCHAR'}}")
+        if every_zoned(written, column, self.path) and kind == "TIMESTAMP" and self.tz:
+            raise SchemaError(f"{self.path}: {column!r} says its zone in every value; leave tz= out")
 
 
 def _init(source: _Files, path: str | Path, *columns: Any) -> None:
@@ -268,6 +253,11 @@ def _init(source: _Files, path: str | Path, *columns: Any) -> None:
     if "://" in str(path):
         raise DeclarationError("path", str(path), "give a path on this machine; buckets are not read yet")
     source.__post_init__()
+
+
+def _picked(column: str, as_text: bool) -> str:
+    name = duck.quote(column)
+    return f"CAST({name} AS VARCHAR) AS {name}" if as_text else name
 
 
 def _unreadable(kind: str) -> str:
@@ -281,14 +271,8 @@ def _unreadable(kind: str) -> str:
 
 
 def _listed(files: list[str]) -> str:
-    return ", ".join("'" + f.replace("'", "''") + "'" for f in files)
-
-
-def _moment(value: int | None, index: bool) -> Moment | None:
-    if value is None or index:
-        return value
-    stamp: datetime = pd.Timestamp(value, unit="us", tz="UTC").to_pydatetime()
-    return stamp
+    # DuckDB takes every name for a glob
+    return ", ".join("'" + escape(f).replace("'", "''") + "'" for f in files)
 
 
 def _time_column(values: pd.Series, index: bool) -> pd.Series:

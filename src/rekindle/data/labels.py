@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rekindle.data.cadence import axis_value, axis_values
+from rekindle.errors import SchemaError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,10 @@ def known_at(rows: pd.DataFrame, source: Source, moment: Moment) -> NDArray[np.b
     there = times.notna().to_numpy(dtype=bool)
     arrived = np.zeros(len(rows), dtype=bool)
     if isinstance(moment, datetime) != (times.dtype.kind == "M"):
-        raise ValueError("the label time and the moment do not speak the same time")
+        raise SchemaError(
+            f"the label time {source.label_time!r} must be of the same kind as the time column, "
+            "both dates or both an index"
+        )
     arrived[there] = axis_values(times[there]) <= axis_value(moment)
     result: NDArray[np.bool_] = known & arrived
     return result
@@ -49,12 +53,21 @@ def known_rows(rows: pd.DataFrame, source: Source, moment: Moment) -> pd.DataFra
 
 
 def clean_label(values: pd.Series, task: str) -> NDArray[Any]:
-    """Known labels as an array: float64 for regression; whole numbers stay whole for classes."""
+    """Known labels as an array: float64 for regression; whole numbers and truths stay what they are for classes."""
     if task == "regression":
         return np.asarray(values.to_numpy(dtype=np.float64))
-    whole = values.dtype.kind == "f" and bool((values == np.floor(values)).all())
-    if whole or values.dtype.kind in "iu":
+    if values.dtype.kind in "iu":
         return np.asarray(values.to_numpy(dtype=np.int64))
-    if values.dtype.kind == "b":
+    if values.dtype.kind == "f":
+        whole = bool((values == np.floor(values)).all())
+        return np.asarray(values.to_numpy(dtype=np.int64 if whole else np.float64))
+    if values.dtype.kind == "b" or _all_truths(values):
         return np.asarray(values.to_numpy(dtype=bool))
     return np.asarray(values.astype(str).to_numpy(dtype=object))
+
+
+def _all_truths(values: pd.Series) -> bool:
+    """Truths come boxed from a column in which some are missing."""
+    import pandas as pd
+
+    return bool(values.dtype == object and pd.api.types.infer_dtype(values, skipna=False) == "boolean")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rekindle.clock import parse_span
 from rekindle.data.cadence import Cadence, Edges, Period
-from rekindle.errors import DeclarationError, NotEnoughData
+from rekindle.errors import DeclarationError, NotEnoughData, SchemaError
 
 if TYPE_CHECKING:
     from rekindle.clock import Clock
@@ -39,7 +39,9 @@ def every_text(every: timedelta | int | Edges) -> str:
     """A cadence as the store keeps it."""
     if isinstance(every, Edges):
         return f"{len(every)} given batches"
-    return f"{every // timedelta(seconds=1)}s" if isinstance(every, timedelta) else str(every)
+    if isinstance(every, timedelta):
+        return f"{every / timedelta(seconds=1):.6f}".rstrip("0").rstrip(".") + "s"
+    return str(every)
 
 
 def cadence_of(
@@ -47,19 +49,34 @@ def cadence_of(
 ) -> Cadence:
     """How this loop's axis is cut. Once numbered, the batches keep their numbers.
 
-    Raises NotEnoughData while there is no row, DeclarationError when `every` changed after batches were numbered.
+    Raises NotEnoughData while there is no row, DeclarationError when `every` changed after batches were numbered,
+    SchemaError when the time column turned from dates to an index or back.
     """
+    begin = every.edges[0] if isinstance(every, Edges) else origin
+    if begin is not None:
+        _same_axis(begin, extent)
+    if origin is not None and stored is not None and every is not None and every_text(every) != stored:
+        raise DeclarationError(
+            "every",
+            every_text(every),
+            f"the batches of this loop are numbered by {stored}; keep that, or rename the loop",
+        )
     if isinstance(every, Edges):
         return every
     if origin is not None and stored is not None:
-        held = int(stored) if stored.isdigit() else parse_span(stored, "every")
-        if every is not None and every != held:
-            raise DeclarationError(
-                "every",
-                str(every),
-                f"the batches of this loop are numbered by {held}; keep that, or rename the loop",
-            )
-        return Period(held, origin)
+        return Period(int(stored) if stored.isdigit() else parse_span(stored, "every"), origin)
     if extent.first is None:
         raise NotEnoughData("the source has no rows yet")
     return Period.aligned(every if every is not None else default_every(extent), extent.first)
+
+
+def _same_axis(begin: Moment, extent: Extent) -> None:
+    if extent.last is None and isinstance(begin, int):
+        raise NotEnoughData(
+            "the source has no rows any more; bring them back, an index tells no time without them"
+        )
+    if extent.last is not None and isinstance(extent.last, int) != isinstance(begin, int):
+        was, now = ("an index", "dates") if isinstance(begin, int) else ("dates", "an index")
+        raise SchemaError(
+            f"the time column held {was} and now holds {now}; bring it back, or rename the loop"
+        )

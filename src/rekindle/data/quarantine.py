@@ -24,7 +24,7 @@ def put_aside(rows: pd.DataFrame, folder: Path, name: str) -> str | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         scratch = target.with_suffix(".tmp")
-        rows.to_csv(scratch, index=False)
+        rows.to_csv(scratch, index=False, errors="backslashreplace")
         scratch.replace(target)
     except OSError as error:
         raise StoreError(

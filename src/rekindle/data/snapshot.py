@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rekindle.data import duck
 from rekindle.data.cadence import moment_json
 from rekindle.data.canonical import canonical_hash, canonical_order
+from rekindle.data.columns import as_text
 from rekindle.errors import SourceError, StoreError
 from rekindle.objects.folder import whole_folder
 from rekindle.records import Snapshot, Window
@@ -44,13 +45,13 @@ def freeze(
     snapshots; `about` what else the manifest should say (revision, contract, quarantined count).
     The folder appears whole or not at all. Raises StoreError when it cannot be written.
     """
-    rows = canonical_order(rows, time)
+    rows = canonical_order(_unboxed(rows), time)
     content = canonical_hash(rows)
     name = hashlib.blake2b(
         f"{content}|{label}|{','.join(features)}|{task}".encode(), digest_size=10
     ).hexdigest()
     folder = into / name
-    if not (folder / "manifest.json").exists():
+    if not verify(folder):  # not there, or damaged
         manifest = {
             "version": VERSION,
             "id": name,
@@ -73,7 +74,7 @@ def freeze(
 
 
 def _write(rows: pd.DataFrame, folder: Path, manifest: dict[str, Any]) -> None:
-    with whole_folder(folder) as scratch:
+    with whole_folder(folder, replace=folder.exists()) as scratch:
         part = scratch / PART
         _copy(rows, part)
         whole = part.read_bytes()
@@ -104,29 +105,71 @@ def _copy(rows: pd.DataFrame, part: Path) -> None:
 
 
 def thaw(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The rows of a snapshot, in order, and its manifest."""
+    """The rows of a snapshot, in order, and its manifest. Raises SourceError when a byte of it was altered."""
     folder = Path(folder)
+    manifest = manifest_of(folder)
+    if not _whole(folder, manifest):
+        raise SourceError(f"snapshot {folder} was altered since it was frozen. Start the run again.")
+    return _read(folder / PART), manifest
+
+
+def _read(part: Path) -> pd.DataFrame:
+    """All columns; zoned times by way of integers, since DuckDB's own conversion warns about pandas."""
+    import pandas as pd
+
+    relation = "read_parquet('{}')".format(str(part).replace("'", "''"))
+    described = duck.run(f"DESCRIBE SELECT * FROM {relation}", reading=str(part)).fetchall()
+    zoned = [str(name) for name, kind, *_ in described if kind == "TIMESTAMP WITH TIME ZONE"]
+    swaps = ", ".join(f"epoch_us({duck.quote(c)}) AS {duck.quote(c)}" for c in zoned)
+    rows = duck.frame(f"SELECT *{f' REPLACE ({swaps})' if zoned else ''} FROM {relation}", reading=str(part))
+    times = {c: pd.to_datetime(rows[c], unit="us", utc=True).dt.as_unit("us") for c in zoned}
+    return rows.assign(**times) if times else rows
+
+
+def verify(folder: str | Path) -> bool:
+    """True when the snapshot is there and its bytes are those the manifest names."""
     try:
-        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+        return _whole(Path(folder), manifest_of(folder))
+    except SourceError:
+        return False
+
+
+def manifest_of(folder: str | Path) -> dict[str, Any]:
+    """What a snapshot says about itself. Raises SourceError when nothing readable is there."""
+    try:
+        manifest: dict[str, Any] = json.loads((Path(folder) / "manifest.json").read_text())
     except (OSError, ValueError) as error:
         raise SourceError(
             f"snapshot {folder} has no readable manifest: {error}. Start the run again."
         ) from error
-    if manifest.get("version") != VERSION:
+    if not isinstance(manifest, dict) or manifest.get("version") != VERSION:
         raise SourceError(
-            f"snapshot {folder} is of version {manifest.get('version')}; upgrade rekindle to read it"
+            f"snapshot {folder} is of another version than {VERSION}; upgrade rekindle to read it"
         )
-    part = str(folder / PART).replace("'", "''")
-    rows = duck.run(f"SELECT * FROM read_parquet('{part}')", reading=str(folder / PART)).df()
-    return rows, manifest
+    return manifest
 
 
-def verify(folder: str | Path) -> bool:
-    """True when the part's bytes are those the manifest names."""
-    folder = Path(folder)
-    _, manifest = thaw(folder)
-    held = hashlib.sha256((folder / PART).read_bytes()).hexdigest()
+def _whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    try:
+        with (folder / PART).open("rb") as part:
+            held = hashlib.file_digest(part, "sha256").hexdigest()
+    except OSError:
+        return False
     return bool(held == manifest["files"][PART]["sha256"])
+
+
+def _unboxed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Columns of Python objects as truths or text: a writer that guesses from a sample may guess wrong."""
+    import pandas as pd
+
+    plain: dict[str, Any] = {}
+    for name in rows.columns:
+        values = rows[name]
+        if values.dtype != object and not isinstance(values.dtype, pd.CategoricalDtype):
+            continue
+        truths = pd.api.types.infer_dtype(values, skipna=True) == "boolean"
+        plain[name] = values.astype("boolean") if truths else as_text(values).astype("str")
+    return rows.assign(**plain) if plain else rows
 
 
 def _window_json(window: Window) -> dict[str, Any]:

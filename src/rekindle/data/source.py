@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import KW_ONLY, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pandas as pd
 
+from rekindle.data.times import in_memory_time, like_axis
 from rekindle.errors import DeclarationError, SchemaError, did_you_mean
 from rekindle.records import Extent, Moment, Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Columns", "Frame", "mixed_zones"]
-
-OFFSET = re.compile(r"(?:[zZ]|[+-]\d\d:?\d\d)$")
+__all__ = ["Columns", "Frame"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,12 @@ class Columns:
     exclude: tuple[str, ...] = ()  # columns that are no features
 
     def __post_init__(self) -> None:
+        for role in ("time", "label", "label_time", "id", "tz"):
+            value, optional = getattr(self, role), role not in ("time", "label")
+            if not (isinstance(value, str) and value) and not (optional and value is None):
+                raise DeclarationError(
+                    role, value, "give a zone's name" if role == "tz" else "give a column's name"
+                )
         named = [self.time, self.label, *filter(None, (self.label_time, self.id))]
         for twice in {n for n in named if named.count(n) > 1}:
             raise DeclarationError("label", twice, "time, label, label_time and id must be different columns")
@@ -77,8 +80,6 @@ class Frame(Columns):
 
     def __init__(self, rows: Any, *, time: str, label: str, label_time: str | None = None, id: str | None = None,
                  tz: str | None = None, exclude: Sequence[str] = ()) -> None:  # fmt: skip
-        import narwhals as nw
-
         for name, value in (
             ("time", time),
             ("label", label),
@@ -89,20 +90,20 @@ class Frame(Columns):
         ):
             object.__setattr__(self, name, value)
         self.__post_init__()
-        try:
-            table = nw.from_native(rows, eager_only=True).to_pandas()
-        except TypeError as error:
-            raise DeclarationError(
-                "rows", type(rows).__name__, "give a pandas, polars or Arrow table"
-            ) from error
-        self.require([str(c) for c in table.columns], "the frame")
-        table = table.copy(deep=False)
-        for column in filter(None, (time, label_time)):
-            table[column] = _in_memory_time(table[column], column, tz)
-        other_times = [c for c in table.columns if table[c].dtype.kind == "M" and c not in (time, label_time)]
+        table = _as_pandas(rows)
+        self.require(list(table.columns), "the frame")
+        table[time] = in_memory_time(table[time], time, tz)
+        if label_time is not None:
+            arrived = in_memory_time(table[label_time], label_time, tz)
+            table[label_time] = like_axis(arrived, table[time], label_time)
+        other_times = [
+            c for c in table.columns if table[c].dtype.kind == "M" and c not in (time, label_time, label)
+        ]
         object.__setattr__(self, "left_out", tuple(f"{c} (a date)" for c in other_times))
         table = table.drop(columns=other_times)
         table = table[table[time].notna()].sort_values(time, kind="stable", ignore_index=True)
+        if table[time].dtype.kind in "iu":
+            table[time] = table[time].astype("int64")
         object.__setattr__(self, "rows", table)
 
     def extent(self) -> Extent:
@@ -125,40 +126,42 @@ class Frame(Columns):
                 "label_time": self.label_time, "id": self.id, "tz": self.tz, "exclude": list(self.exclude)}  # fmt: skip
 
 
-def mixed_zones(where: str, column: str) -> SchemaError:
-    return SchemaError(
-        f"{where}: {column!r} mixes times with and without a time zone; "
-        "write all of them with an offset, or none and declare tz="
-    )
+def _as_pandas(rows: Any) -> pd.DataFrame:
+    """The table as pandas, columns named by text; the caller's own table is not touched."""
+    import narwhals as nw
+
+    if isinstance(rows, pd.DataFrame):
+        table = rows.copy(deep=False)
+    else:
+        try:
+            table = _converted(nw.from_native(rows, eager_only=True))
+        except TypeError as error:
+            raise DeclarationError(
+                "rows", type(rows).__name__, "give a pandas, polars or Arrow table"
+            ) from error
+    table.columns = pd.Index([str(c) for c in table.columns], dtype=object)
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise SchemaError(f"the frame has two columns named {twice[0]!r}; give each its own name")
+    return table
 
 
-def _in_memory_time(values: pd.Series, column: str, tz: str | None) -> pd.Series:
-    if values.dtype.kind in "iu":
-        return values.astype("int64")
-    if values.dtype.kind == "f" and np.all(values.dropna() == np.floor(values.dropna())):
-        return values.astype("Int64") if values.isna().any() else values.astype("int64")
-    if values.dtype.kind != "M":
-        values = _parsed(values, column)
-    if values.dt.tz is None:
-        values = values.dt.tz_localize(
-            ZoneInfo(tz) if tz else UTC, ambiguous="NaT", nonexistent="shift_forward"
-        )
-    return values.dt.tz_convert(UTC).dt.as_unit("us")
-
-
-def _parsed(values: pd.Series, column: str) -> pd.Series:
-    if values.dtype.kind in "fbc":
-        raise SchemaError(f"the frame: {column!r} is no date and no whole-number index")
-    aware = {
-        v.tzinfo is not None if isinstance(v, datetime) else bool(OFFSET.search(str(v)))
-        for v in values.dropna()
-    }
-    if len(aware) > 1:
-        raise mixed_zones("the frame", column)
+def _converted(table: Any) -> pd.DataFrame:
+    """Any other table; without pyarrow column by column, so that polars needs nothing else."""
     try:
-        return pd.to_datetime(values, utc=aware == {True}, format=None if not len(values) else "ISO8601")
-    except (ValueError, TypeError) as error:
-        raise SchemaError(f"the frame: {column!r} holds something that is no time: {error}") from error
+        whole: pd.DataFrame = table.to_pandas()
+    except ModuleNotFoundError:
+        whole = pd.DataFrame({c: _converted_column(table[c]) for c in table.columns}, copy=False)
+    return whole
+
+
+def _converted_column(values: Any) -> pd.Series:
+    missing = values.is_null().to_numpy().astype(bool)
+    if values.dtype.is_integer() and missing.any():
+        return pd.Series(pd.arrays.IntegerArray(values.fill_null(0).to_numpy().copy(), missing))
+    column = pd.Series(values.to_numpy())
+    zone = getattr(values.dtype, "time_zone", None)
+    return column.dt.tz_localize("UTC") if zone else column
 
 
 def _like(times: pd.Series, moment: Moment) -> Any:

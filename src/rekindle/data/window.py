@@ -35,7 +35,8 @@ class Weighted:
     half_life: float = 6.0  # batches
 
     def __post_init__(self) -> None:
-        if not self.half_life > 0:
+        known = isinstance(self.half_life, (int, float)) and not isinstance(self.half_life, bool)
+        if not (known and 0 < self.half_life < float("inf")):
             raise DeclarationError("half_life", self.half_life, "give a number of batches above 0")
 
     def __call__(self, history: History) -> Window:
@@ -54,8 +55,8 @@ class Rolling:
             raise DeclarationError(
                 "window", self, "give Rolling('30d') or Rolling(batches=8), one of the two"
             )
-        if self.batches is not None and self.batches < 1:
-            raise DeclarationError("batches", self.batches, "a window holds at least 1 batch")
+        if self.batches is not None:
+            _check_batches("batches", self.batches)
         if self.length is not None:
             from rekindle.clock import parse_span
 
@@ -72,7 +73,11 @@ class Rolling:
                 self.length,
                 "a loop on an index takes index units or batches=, a loop on dates a span",
             )
-        return Window(end - self.length, end, f"rolling {self.length}")  # type: ignore[operator]
+        try:
+            start = end - self.length  # type: ignore[operator]
+        except OverflowError:  # further back than the calendar
+            start = None
+        return Window(start, end, f"rolling {self.length}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,9 @@ class SinceLastRetrain:
     """Rows that arrived since the last released run (row 40); from `minimum` batches back when there are fewer."""
 
     minimum: int = 4  # batches; fewer rows make a worse model than none
+
+    def __post_init__(self) -> None:
+        _check_batches("minimum", self.minimum)
 
     def __call__(self, history: History) -> Window:
         floor = history.starts[-self.minimum :][0]
@@ -93,6 +101,11 @@ class SinceLastRetrain:
 
 def _earlier(one: Moment, other: Moment) -> Moment:
     return one if one < other else other  # type: ignore[operator]
+
+
+def _check_batches(field: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise DeclarationError(field, value, "a window holds at least 1 batch; give a whole number")
 
 
 def age_weights(ages: Floats, half_life: float | None) -> Floats:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +20,12 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     or with `replace` takes its place.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
+    scratch = target.parent / f".new-{secrets.token_hex(8)}"
+    scratch.mkdir()
     try:
         yield scratch
         if replace:
-            shutil.rmtree(target, ignore_errors=True)
+            _set_aside(target)
         try:
             os.rename(scratch, target)
         except OSError:
@@ -32,3 +33,13 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _set_aside(target: Path) -> None:
+    """Take the old folder out of its place in one step; removing it where it lies would show half of it."""
+    old = target.parent / f".old-{secrets.token_hex(8)}"
+    try:
+        os.rename(target, old)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(old, ignore_errors=True)
