@@ -89,7 +89,7 @@ class Play:
         if bare.startswith("rekindle "):
             code, text = _rekindle(shlex.split(bare)[1:])
         else:
-            done = subprocess.run(bare, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+            done = subprocess.run(bare, shell=True, capture_output=True, text=True, check=False)
             code, text = done.returncode, done.stdout + done.stderr
         if code not in expected:
             raise AssertionError(f"`{line}` ended with {code}, expected {expected}:\n{text}")
@@ -184,6 +184,11 @@ def demo_output() -> str:
     return re.sub(r"[ \t]+$", "", text, flags=re.M)
 
 
+def with_demo(text: str, output: str) -> str:
+    """The README with this output of the demo between its markers."""
+    return DEMO.sub(lambda found: found[1] + output + found[3], text)
+
+
 def closing(text: str) -> str:
     """The closing table and sentence of a demo."""
     start = text.index("what it came to")
@@ -206,8 +211,7 @@ def main(arguments: list[str]) -> int:
             with tempfile.TemporaryDirectory(prefix="rekindle-docs-") as folder:
                 new = played(old, Path(folder).resolve())
             if name == "README.md" and not checking:
-                fresh = demo_output()
-                new = DEMO.sub(lambda m: m[1] + fresh + m[3], new)
+                new = with_demo(new, demo_output())
         if masked(old) == masked(new):
             continue
         stale.append(name)

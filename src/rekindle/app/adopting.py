@@ -152,9 +152,7 @@ def _newest_seen(cadence: Cadence, through: Moment) -> int:
     """The newest batch that holds a row before `through`."""
     import pandas as pd
 
-    newest = int(
-        cadence.numbers(pd.Series([through]).astype("int64" if isinstance(through, int) else None))[0]
-    )
+    newest = int(cadence.numbers(pd.Series([through]))[0])
     return newest - 1 if cadence.span(newest).start == through else newest
 
 
