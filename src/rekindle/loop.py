@@ -19,7 +19,7 @@ from rekindle.policy.ski_rental import SkiRental
 from rekindle.protocols import Gate, Guard, Loss, Notifier, Policy, Source, Trainer, Trigger, WindowRule
 from rekindle.records import Act, Env
 from rekindle.serving.rollout import Immediate, Rollout
-from rekindle.stats.metrics import Metric
+from rekindle.stats.metrics import METRICS, Metric
 from rekindle.stats.metrics import metric as metric_named
 from rekindle.triggers.drift import DataDrift
 from rekindle.triggers.performance import PerformanceDecay
@@ -30,6 +30,14 @@ __all__ = ["DEFAULT_PRICE", "Loop"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # One retraining worth 2 points of one batch's loss, where the user states no price. Said aloud by `check`.
 DEFAULT_PRICE = Price.ratio(0.02)
+TRIGGER = ("observe", "reset", "get_state", "set_state")
+POLICY = ("decide", "observe")
+EXAMPLES = {
+    "loss": "a function of (labels, predictions) that returns one loss per row",
+    "window": "a window rule such as rk.Weighted() or rk.Rolling(batches=8)",
+    "gates": "gates such as rk.NotWorse() or rk.Floor(0.9)",
+    "guards": "guards such as rk.MinRows(100) or rk.Cooldown('24h')",
+}
 # Notification URLs of these kinds carry no credential; all others hold a token and come from rk.env.
 OPEN_SCHEMES = {"json", "jsons", "xml", "xmls", "form", "forms", "syslog", "dbus"}
 
@@ -84,18 +92,17 @@ class Loop:
                 field, unknown[field], f"a Loop has no such field. {did_you_mean(field, FIELDS)}"
             )
         self.name = _name(name)
-        self.source = _like("source", source, ("extent", "read"), "rk.Parquet(path, time=..., label=...)")
+        self.source = _source(source)
         self.trainer = _like("trainer", trainer, ("fit", "predict", "save", "load"), "rk.Estimator(model)")
-        self.metric = metric_named(metric) if isinstance(metric, str) else metric
+        self.metric = _metric(metric, self.task)
         self.loss = None if loss is None else _callable("loss", loss)
         self.every = every if every is None or isinstance(every, Edges) else parse_span(every, "every")
         defaults = (DataDrift(), PerformanceDecay()) if triggers is None else triggers
         self.triggers = tuple(
-            _like("triggers", t, ("observe", "reset", "get_state"), "rk.DataDrift()")
-            for t in _listed("triggers", defaults)
+            _like("triggers", t, TRIGGER, "rk.DataDrift()") for t in _listed("triggers", defaults)
         )
         self.policy = _like(
-            "policy", SkiRental(DEFAULT_PRICE) if policy is None else policy, ("decide",), "rk.Every(7)"
+            "policy", SkiRental(DEFAULT_PRICE) if policy is None else policy, POLICY, "rk.Every(7)"
         )
         self.window = _callable("window", Weighted() if window is None else window)
         self.gates = tuple(
@@ -107,7 +114,7 @@ class Loop:
         self.rollout = _rollout(rollout)
         self.notify = tuple(_notifier(n) for n in _listed("notify", notify))
         self.act = _act(act)
-        self.features = _features(features)
+        self.features = _features(features, self.source)
 
     def __repr__(self) -> str:
         return f"Loop({self.name!r})"
@@ -150,12 +157,35 @@ def _like(field: str, value: Any, methods: Sequence[str], example: str) -> Any:
     return value
 
 
+def _source(source: Any) -> Any:
+    found = _like("source", source, ("extent", "read"), "rk.Parquet(path, time=..., label=...)")
+    for name in ("time", "label", "label_time", "id"):
+        if not hasattr(found, name):
+            raise DeclarationError(
+                "source", source, f"it does not say its {name!r} column; see rekindle.protocols.Source"
+            )
+    return found
+
+
+def _metric(given: Any, task: str | None) -> Metric | None:
+    if given is None:
+        return None
+    found = metric_named(given) if isinstance(given, str) else given
+    if not isinstance(found, Metric):
+        shown = getattr(given, "__name__", given)
+        raise DeclarationError(
+            "metric", shown, "give a name such as 'roc_auc', or rk.Metric.of(function, higher_is_better=True)"
+        )
+    if task is not None and task not in found.tasks:
+        fit = " or ".join(sorted(name for name, m in METRICS.items() if task in m.tasks))
+        raise DeclarationError("metric", found.name, f"this trainer does {task}; give {fit}")
+    return found
+
+
 def _callable(field: str, value: Any) -> Any:
     if isinstance(value, type) or not callable(value):
-        shown = getattr(value, "__name__", value)
-        raise DeclarationError(
-            field, shown, "give a function, or an instance such as rk.NotWorse() or rk.Weighted()"
-        )
+        shown = value.__name__ if isinstance(value, type) else value
+        raise DeclarationError(field, shown, f"give {EXAMPLES[field]}")
     return value
 
 
@@ -174,8 +204,8 @@ def _rollout(rollout: object) -> Rollout:
 
 
 def _notifier(target: Any) -> Env | str | Callable[..., None]:
-    if isinstance(target, Env) or callable(target):
-        return target  # type: ignore[no-any-return]
+    if isinstance(target, Env) or (callable(target) and not isinstance(target, type)):
+        return target
     if isinstance(target, str):
         parts = urlsplit(target)
         if (
@@ -201,12 +231,18 @@ def _act(act: object) -> Act:
         raise DeclarationError("act", act, did_you_mean(str(act), [a.value for a in Act])) from None
 
 
-def _features(features: Sequence[str]) -> tuple[str, ...]:
+def _features(features: Any, source: Source) -> tuple[str, ...]:
     if isinstance(features, str):
         raise DeclarationError("features", features, f"give a list of columns: features=[{features!r}]")
-    named = tuple(features)
+    named = tuple(features) if isinstance(features, Iterable) else (features,)
     if not all(isinstance(f, str) for f in named):
         raise DeclarationError(
             "features", features, "give column names; put a feature step into the trainer's pipeline"
         )
+    for name in named:
+        if named.count(name) > 1:
+            raise DeclarationError("features", name, "name each column once")
+        for role in ("label", "time", "label_time", "id"):
+            if name == getattr(source, role):
+                raise DeclarationError("features", name, f"it is the source's {role}, which no model may see")
     return named

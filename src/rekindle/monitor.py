@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from rekindle.data.cadence import Cadence
     from rekindle.loop import Loop
-    from rekindle.records import Moment, Version
+    from rekindle.records import Moment, Run, Version
     from rekindle.store.loops import StoredLoop
     from rekindle.workshop import Workshop
 
@@ -39,6 +39,7 @@ __all__ = ["manual_decision", "observe", "standing", "tick"]
 
 AT_ONCE = 30  # batches read together after a pause
 LATE = 10  # batches that are scored again when their labels arrive late
+RECENT = 200  # batches whose losses a policy sees at least
 SILENT = 3  # empty periods in a row after which a source counts as silent
 
 
@@ -296,15 +297,21 @@ def _view(
         champion=0 if champion is None else champion.number,
         trained=trained,
         tried=max(trained, -1 if last_run is None else last_run.batch),
-        losses=batches.losses(conn, loop.name, max(0, seq - 200)),
+        # Back to the champion's first batches, however long it serves: they are what it is measured against.
+        losses=batches.losses(conn, loop.name, max(0, min(seq - RECENT, trained + 1))),
         signals=signals,
-        price=None if price is None else price.in_loss(sum(typical) / len(typical)),
+        price=None if price is None else price.in_loss(sum(typical) / len(typical), _cpu_hours(last_run)),
         now=shop.clock.now(),
         rows=sum(b.rows for b in arrived),
         labelled=sum(b.labelled for b in arrived),
         finished_at=None if survived is None else survived.finished_at,
         first=int(stored.settings.get("first", 0)),
     )
+
+
+def _cpu_hours(last: Run | None) -> float:
+    """CPU time of the last training: what the next one will take, as far as is known."""
+    return float((last.metadata.get("cpu_seconds") if last else None) or 0.0) / 3600
 
 
 def _settle(

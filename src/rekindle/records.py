@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rekindle.errors import ConfigError
+from rekindle.errors import ConfigError, DeclarationError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,6 +99,11 @@ class Env:
     """A secret by the name of its environment variable; only the name is ever stored or shown."""
 
     name: str  # environment variable
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            # Not shown: it may well be the secret itself.
+            raise DeclarationError("env", "...", 'name a variable that holds the secret: rk.env("CHURN_URL")')
 
     def value(self) -> str:
         """The secret itself. Raises ConfigError when the variable is not set."""

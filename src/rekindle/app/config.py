@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -14,6 +15,13 @@ from rekindle.errors import ConfigError, did_you_mean
 __all__ = ["Origin", "Settings", "load_settings"]
 
 PREFIX = "REKINDLE_"
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+KINDS: dict[str, tuple[Any, str]] = {
+    "Path": (Path, "a path"),
+    "str": (str, "text"),
+    "float": (float, "a number"),
+    "int": (int, "a whole number"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +38,10 @@ class Settings:
     log_level: str = "WARNING"  # DEBUG, INFO, WARNING or ERROR
 
     def __post_init__(self) -> None:
-        for name in ("train_seconds", "poll_seconds", "approval_days"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(name, getattr(self, name), "the settings", "give a number above 0")
-        if self.threads < 1:
-            raise ConfigError("threads", self.threads, "the settings", "give 1 or more")
-        if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-            raise ConfigError(
-                "log_level", self.log_level, "the settings", "give DEBUG, INFO, WARNING or ERROR"
-            )
+        for name in (f.name for f in fields(self)):
+            wrong = _wrong(name, getattr(self, name))
+            if wrong:
+                raise ConfigError(name, getattr(self, name), "the settings", wrong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +61,19 @@ def load_settings(
 ) -> tuple[Settings, list[Origin]]:
     """The settings in force and where each came from.
 
-    Raises ConfigError for an unknown name (with the nearest known one) or a value of the wrong kind.
+    A relative path in pyproject.toml is read from that file's folder; an empty variable counts as not set. Variables
+    that begin with REKINDLE_ and are no setting are left alone: they may be your secrets. Raises ConfigError for an
+    unknown name (with the nearest known one) or a value of the wrong kind.
     """
     found: dict[str, tuple[Any, str]] = {f.name: (f.default, "default") for f in fields(Settings)}
     path, section = _pyproject(folder or Path.cwd())
     _take(found, section, lambda name: f"{path}, [tool.rekindle]")
-    named = {k[len(PREFIX) :].lower(): v for k, v in environ.items() if k.startswith(PREFIX)}
-    known = {k: v for k, v in named.items() if k in found}
-    _take(found, known, lambda name: PREFIX + name.upper())
+    named = {k[len(PREFIX) :].lower(): v for k, v in environ.items() if k.startswith(PREFIX) and v}
+    _take(found, {k: v for k, v in named.items() if k in found}, lambda name: PREFIX + name.upper())
     _take(found, {k: v for k, v in (flags or {}).items() if v is not None}, lambda name: f"flag --{name}")
     values = {name: _typed(name, value, origin) for name, (value, origin) in found.items()}
+    if "home" in section and found["home"][1].startswith(str(path)):
+        values["home"] = path.parent / Path(values["home"]).expanduser()
     origins = [Origin(name, values[name], origin) for name, (_, origin) in found.items()]
     return Settings(**values), origins
 
@@ -82,8 +88,11 @@ def _pyproject(folder: Path) -> tuple[Path, Mapping[str, Any]]:
                 raise ConfigError(
                     "pyproject.toml", str(path), "the file system", f"mend it: {error}"
                 ) from error
-            section = whole.get("tool", {}).get("rekindle", {})
-            return path, section if isinstance(section, dict) else {}
+            tools = whole.get("tool", {})
+            section = tools.get("rekindle", {}) if isinstance(tools, dict) else {}
+            if not isinstance(section, dict):
+                raise ConfigError("rekindle", section, f"{path}, [tool]", "give a table: [tool.rekindle]")
+            return path, section
     return folder / "pyproject.toml", {}
 
 
@@ -95,11 +104,30 @@ def _take(found: dict[str, tuple[Any, str]], given: Mapping[str, Any], origin: A
 
 
 def _typed(name: str, value: Any, origin: str) -> Any:
-    kinds = {f.name: f.type for f in fields(Settings)}
-    kind = {"Path": Path, "str": str, "float": float, "int": int}[str(kinds[name])]
+    kinds = {f.name: str(f.type) for f in fields(Settings)}
+    kind, words = KINDS[kinds[name]]
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool) or (kind in (Path, str) and not isinstance(value, (str, Path))):
             raise ValueError
-        return kind(value)
-    except (TypeError, ValueError):
-        raise ConfigError(name, value, origin, f"give a {kind.__name__.lower()}") from None
+        typed = kind(value)
+        if kind is int and typed != float(value):
+            raise ValueError  # 1.5 threads
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigError(name, value, origin, f"give {words}") from None
+    wrong = _wrong(name, typed)
+    if wrong:
+        raise ConfigError(name, value, origin, wrong)
+    return typed
+
+
+def _wrong(name: str, value: Any) -> str:
+    """What to write instead of a value that is out of bounds; empty when all is well."""
+    if name in ("train_seconds", "poll_seconds", "approval_days") and not 0 < value < math.inf:
+        return "give a number above 0"
+    if name == "threads" and value < 1:
+        return "give 1 or more"
+    if name == "train_memory_mb" and value < 0:
+        return "give megabytes, or 0 for no limit"
+    if name == "log_level" and value not in LEVELS:
+        return f"give {', '.join(LEVELS)}"
+    return ""

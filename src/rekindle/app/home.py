@@ -20,7 +20,7 @@ from rekindle.engine.nursery import Nursery
 from rekindle.engine.watchdog import Limits
 from rekindle.errors import ConfigError, StoreError, UnknownName
 from rekindle.events.bus import LocalBus
-from rekindle.events.delivery import deliver
+from rekindle.events.delivery import Delivery
 from rekindle.loop import Loop
 from rekindle.models.registry import Registry
 from rekindle.records import Env, Kind, RunState, Signal
@@ -72,6 +72,7 @@ class Home:
         self.registry = Registry(self.store, self.folder / "models")
         self.lock = HomeLock(self.folder)
         self.bus = LocalBus()
+        self._delivery = Delivery(self.store, self.bus, lambda name: _notifiers(self.loops.get(name)))
         self._own_nursery = nursery is None
         self.shop = Workshop(
             store=self.store,
@@ -120,11 +121,12 @@ class Home:
         """Bring one loop up to date: score the batches that are due, decide, and carry out what was decided."""
         loop = self._loop(name)
         with self.lock.held("tick", wait=5.0):
-            self._resume(name)
+            resumed = self._resume(name)
             if self._paused(name):
-                return TickReport(name, (), None, "paused; `rekindle resume` lets it go on")
+                self._deliver()
+                return TickReport(name, (), resumed, "paused; `rekindle resume` lets it go on")
             taken = monitor.tick(loop, self.shop)
-            run = self._submit(next((d.run for d in taken if d.run), None))
+            run = self._submit(next((d.run for d in taken if d.run), None)) or resumed
             self._deliver()
             return TickReport(name, tuple(taken), run, standing.next_batch(loop, self.shop))
 
@@ -234,18 +236,18 @@ class Home:
         with self.store.read() as conn:
             return standing.versions_frame(conn, versions.newest(conn, name, limit=limit))
 
-    def _resume(self, name: str) -> None:
+    def _resume(self, name: str) -> Run | None:
         """Take up again what a crash or a stop cut off, and let an old approval lapse."""
         with self.store.read() as conn:
             left = runs.open_run(conn, name)
             lapsed = {r.id for r in runs.expired(conn, self.clock.now())}
-        if left is None:
-            return
-        if left.id in lapsed:
-            retrain.reject(left, self._loop(name), self.shop, "the approval lapsed: nobody decided in time")
-        elif left.state is not RunState.AWAITING_APPROVAL:
-            log.info("%s: run %s is taken up again", name, left.id)
-            self._submit(left.id)
+        if left is not None and left.id in lapsed:
+            cause = "the approval lapsed: nobody decided in time"
+            return retrain.reject(left, self._loop(name), self.shop, cause)
+        if left is None or left.state is RunState.AWAITING_APPROVAL:
+            return None
+        log.info("%s: run %s is taken up again", name, left.id)
+        return self._submit(left.id)
 
     def _submit(self, run: str | None) -> Run | None:
         if run is None:
@@ -290,12 +292,12 @@ class Home:
         return self.loops[name]
 
     def _deliver(self) -> None:
-        deliver(self.store, self.bus, lambda name: _notifiers(self.loops.get(name)))
+        self._delivery.deliver()
 
 
-def _notifiers(loop: Loop | None) -> Sequence[Notifier]:
-    if loop is None:
-        return ()
+def _notifiers(loop: Loop | None) -> Sequence[Notifier] | None:
+    if loop is None:  # of another loops file
+        return None
     from rekindle.contrib.apprise import UrlNotifier
 
     return [UrlNotifier(n) if isinstance(n, (Env, str)) else n for n in loop.notify]

@@ -6,7 +6,8 @@ import hashlib
 import inspect
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.util import module_from_spec, spec_from_file_location
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import GeneratorType, ModuleType
 from typing import Any
 
+from rekindle.declaration import LOOPS_MODULE
 from rekindle.errors import DeclarationError, RekindleError, SourceError, UnknownName
 from rekindle.loop import Loop
 
@@ -53,12 +55,13 @@ def load_loops(path: str | Path) -> LoopsFile:
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"the loops file {path} cannot be read: {error}") from error
     module = _execute(file, text)
-    loops = tuple(_collect(vars(module).values(), module))
+    with _placed(file):
+        found = tuple(_collect(vars(module).values(), module))
+    loops = _each_once(found, str(path))
     if not loops:
         raise DeclarationError(
             "loops file", str(path), "it holds no Loop; declare one: churn = rk.Loop('churn', ...)"
         )
-    _refuse_twins(loops, str(path))
     commit, dirty = _git(file)
     return LoopsFile(str(file), text, loops, commit, dirty)
 
@@ -73,24 +76,39 @@ def matching(names: Iterable[str], pattern: str) -> list[str]:
 
 
 def _execute(file: Path, text: str) -> ModuleType:
-    name = f"rekindle_loops_{hashlib.sha256(str(file).encode()).hexdigest()[:10]}"
+    name = f"{LOOPS_MODULE}{hashlib.sha256(str(file).encode()).hexdigest()[:10]}"
     spec = spec_from_file_location(name, file)
     assert spec is not None
     module = module_from_spec(spec)
     sys.modules[name] = module
-    sys.path.insert(0, str(file.parent))
-    try:
+    with _placed(file):
         exec(compile(text, str(file), "exec"), vars(module))  # noqa: S102 - a loops file is the operator's own code
-    except RekindleError:
-        raise
-    except Exception as error:
-        raise DeclarationError(
-            "loops file", f"{file}:{_line(error, file)}", f"{type(error).__name__}: {error}"
-        ) from error
-    finally:
-        sys.path.remove(str(file.parent))
     _travels_by_value(module)
     return module
+
+
+@contextmanager
+def _placed(file: Path) -> Iterator[None]:
+    """What lies beside a loops file can be imported by it; what goes wrong is told with its line.
+
+    The folder stays on the path, at its end: steps of one's own are imported again by the training child.
+    """
+    sys.path.insert(0, str(file.parent))
+    try:
+        yield
+    except DeclarationError as error:
+        place = f"{error.instead} ({_place(error, file)})"
+        raise DeclarationError(error.field, error.value, place) from error
+    except RekindleError:
+        raise
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise DeclarationError("loops file", _place(error, file), said) from error
+    finally:
+        if str(file.parent) in sys.path:
+            sys.path.remove(str(file.parent))
+        if str(file.parent) not in sys.path:
+            sys.path.append(str(file.parent))
 
 
 def _travels_by_value(module: ModuleType) -> None:
@@ -100,11 +118,12 @@ def _travels_by_value(module: ModuleType) -> None:
     cloudpickle.register_pickle_by_value(module)
 
 
-def _line(error: BaseException, file: Path) -> int:
-    if isinstance(error, SyntaxError) and error.lineno:
-        return error.lineno
+def _place(error: BaseException, file: Path) -> str:
+    """file:line of what is to be mended: of the syntax error, else of the last line of the loops file that ran."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return f"{error.filename}:{error.lineno}"
     lines = [line for frame, line in _frames(error) if frame.f_code.co_filename == str(file)]
-    return lines[-1] if lines else 0
+    return f"{file}:{lines[-1]}" if lines else str(file)
 
 
 def _frames(error: BaseException) -> Iterator[tuple[Any, int]]:
@@ -118,12 +137,14 @@ def _collect(values: Iterable[Any], module: ModuleType | None = None) -> Iterato
     for value in list(values):
         if isinstance(value, Loop):
             yield value
-        elif isinstance(value, GeneratorType) or (
-            isinstance(value, (list, tuple)) and any(isinstance(v, Loop) for v in value)
-        ):
+        elif isinstance(value, GeneratorType) or (isinstance(value, (list, tuple)) and _holds_loops(value)):
             yield from _collect(value)
         elif module is not None and _makes_loops(value, module):
             yield from _collect(value())
+
+
+def _holds_loops(values: Sequence[Any]) -> bool:
+    return any(isinstance(v, (Loop, list, tuple, GeneratorType)) for v in values)
 
 
 def _makes_loops(value: Any, module: ModuleType) -> bool:
@@ -131,13 +152,16 @@ def _makes_loops(value: Any, module: ModuleType) -> bool:
     return bool(own and not inspect.signature(value).parameters and not value.__name__.startswith("_"))
 
 
-def _refuse_twins(loops: tuple[Loop, ...], where: str) -> None:
+def _each_once(loops: Iterable[Loop], where: str) -> tuple[Loop, ...]:
+    """A loop may be met twice, as `churn` and in a list; two different ones of one name may not."""
     seen: dict[str, Loop] = {}
     for loop in loops:
-        if seen.setdefault(loop.name, loop) is not loop:
+        first = seen.setdefault(loop.name, loop)
+        if first is not loop and first.declaration() != loop.declaration():
             raise DeclarationError(
                 "name", loop.name, f"two loops of {where} bear it; names are unique in a home"
             )
+    return tuple(seen.values())
 
 
 def _git(file: Path) -> tuple[str | None, bool | None]:

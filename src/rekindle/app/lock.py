@@ -6,13 +6,15 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rekindle.errors import HomeBusy, StoreError
 
 __all__ = ["Holder", "HomeLock"]
+
+LOOKING = 0.2  # seconds after which it is no mere look of somebody who asks for the holder
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,12 @@ class HomeLock:
         descriptor = self._open()
         try:
             self._acquire(descriptor, wait)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "verb": verb}).encode(), 0)
+            _write_holder(descriptor, json.dumps({"pid": os.getpid(), "verb": verb}))
             self._held = 1
             yield
         finally:
             if self._held:
-                os.ftruncate(descriptor, 0)
+                _write_holder(descriptor, "")
             self._held = 0
             os.close(descriptor)
 
@@ -81,7 +82,7 @@ class HomeLock:
             ) from error
 
     def _acquire(self, descriptor: int, wait: float) -> None:
-        until = time.monotonic() + wait
+        until = time.monotonic() + max(wait, LOOKING)
         while not _try_lock(descriptor):
             if time.monotonic() >= until:
                 other = _read_holder(descriptor)
@@ -89,7 +90,7 @@ class HomeLock:
                     f"`rekindle {other.verb}` (process {other.pid}) acts on the home {self.path.parent}; "
                     "stop it first, or use another --home"
                 )
-            time.sleep(0.05)
+            time.sleep(0.02)
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -102,9 +103,15 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
+def _write_holder(descriptor: int, text: str) -> None:
+    with suppress(OSError):  # a full disk: the lock is held all the same, only without a name
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(), 0)
+
+
 def _read_holder(descriptor: int) -> Holder:
     try:
-        told = json.loads(os.pread(descriptor, 1000, 0) or b"{}")
-    except ValueError:
-        told = {}
-    return Holder(int(told.get("pid", 0)), str(told.get("verb", "?")))
+        told = json.loads(os.pread(descriptor, 1000, 0))
+        return Holder(int(told["pid"]), str(told["verb"]))
+    except (ValueError, KeyError, TypeError):
+        return Holder(0, "?")

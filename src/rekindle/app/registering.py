@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rekindle.data.periods import every_text
-from rekindle.declaration import differences, fingerprint
+from rekindle.declaration import differences, fingerprint, head_field
 from rekindle.store import loops
 from rekindle.store.loops import Revision
 
@@ -73,6 +73,6 @@ def _every(loop: Loop, held: dict[str, str]) -> str | None:
 
 
 def _note_change(conn: object, name: str, lines: list[str]) -> None:
-    weighty = [line for line in lines if line.split(":")[0].split(".")[0] in MAKES_ANOTHER_MODEL]
+    weighty = [line for line in lines if head_field(line) in MAKES_ANOTHER_MODEL]
     if weighty:
         loops.set_settings(conn, name, {"changed": weighty})  # type: ignore[arg-type]

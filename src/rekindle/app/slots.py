@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rekindle.app.config import load_settings
 from rekindle.app.loading import load_loops
 from rekindle.clock import SystemClock
-from rekindle.errors import RekindleError, UnknownName
+from rekindle.errors import RekindleError, StoreError, UnknownName
 from rekindle.models.bundle import open_bundle
 from rekindle.serving.slot import Slot as BareSlot
 from rekindle.store import loops, open_store, versions
@@ -35,14 +35,22 @@ class Slot(BareSlot):
         """A slot that serves the champion of loop `name`.
 
         Parameters: `home` the folder that `rekindle up` works in (default: the setting, `./.rekindle`); `every`
-        seconds between two looks. Raises UnknownName when the home does not know the loop. With no champion yet
-        the slot waits for the first one; `slot.ready` tells.
+        seconds between two looks. Raises StoreError where there is no home, UnknownName when it does not know the
+        loop. With no champion yet the slot waits for the first one; `slot.ready` tells.
         """
         settings, _ = load_settings({"home": home})
         place = Path(settings.home).expanduser().absolute()
+        if not settings.database and not (place / "rekindle.db").is_file():
+            raise StoreError(
+                f"there is no home in {place}; give the folder that `rekindle up` works in: home=..."
+            )
         store = open_store(settings.database or place / "rekindle.db", SystemClock())
-        slot = cls(_Opener(store, name), name=name)
-        slot.follow_source(_Champion(store, name), every)
+        try:
+            slot = cls(_Opener(store, name), name=name)
+            slot.follow_source(_Champion(store, name), every)
+        except BaseException:
+            store.close()
+            raise
         weakref.finalize(slot, store.close)
         return slot
 

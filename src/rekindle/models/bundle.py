@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rekindle.errors import BundleError
+from rekindle.errors import BundleError, RekindleError
 from rekindle.models.signature import Signature
 from rekindle.objects.folder import whole_folder
 
@@ -43,7 +43,10 @@ class Bundle:
 
     def outputs(self, rows: Any) -> Any:
         """What the trainer returns: numbers, class labels, or class probabilities in two dimensions."""
-        return self.outputs_of(self.signature.prepare(rows))
+        prepared = self.signature.prepare(rows)
+        if not len(prepared):  # models refuse to predict nothing
+            return np.empty((0, len(self.classes))) if self.classes else np.empty(0)
+        return self.outputs_of(prepared)
 
     def predict(self, rows: Any) -> Any:
         """One class label or number per row."""
@@ -100,11 +103,13 @@ def write_bundle(
             "task": task,
             "classes": [_plain(c) for c in classes],
             "signature": signature.to_json(),
-            "files": {p.name: _sha256(p) for p in sorted(inner.iterdir())},
+            "files": {name: _sha256(inner / name) for name in _files(inner)},
             "libraries": _libraries(),
             "probe": {"rows": rows, "outputs": outputs.tolist()},
             **about,
         }
+        manifest = json.loads(json.dumps(manifest))  # as a reader will see it
+        manifest["seal"] = _seal(manifest)
         (scratch / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
     return folder
 
@@ -114,19 +119,19 @@ def open_bundle(
 ) -> Bundle:
     """Load a model folder: hashes first, then the model, then its stored predictions once more.
 
-    Raises BundleError when a file is missing or altered, or the model no longer predicts what it did.
+    Raises BundleError when a file is missing, altered or was added, or the model no longer predicts what it did.
     """
     folder = Path(folder)
     manifest = _read_manifest(folder)
-    for name, expected in manifest["files"].items():
-        path = folder / "model" / name
-        if not path.is_file():
-            raise BundleError(f"{path} is missing; restore it, or roll back to another version")
-        if _sha256(path) != expected:
-            raise BundleError(
-                f"{path} was altered since it was written; restore it, or roll back to another version"
-            )
-    model = trainer.load(folder / "model")
+    _check_files(folder / "model", manifest["files"])
+    try:
+        model = trainer.load(folder / "model")
+    except RekindleError:
+        raise
+    except Exception as error:
+        raise BundleError(
+            f"the model in {folder} cannot be loaded: {type(error).__name__}: {error}; roll back to another version"
+        ) from error
     bundle = Bundle(
         manifest["loop"],
         version,
@@ -150,30 +155,65 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise BundleError(f"{folder / 'manifest.json'} cannot be read: {error}") from error
-    if manifest.get("version") != VERSION:
+    found = manifest.get("version") if isinstance(manifest, dict) else None
+    if isinstance(found, int) and found > VERSION:
+        raise BundleError(f"{folder} has format {found}, this rekindle reads {VERSION}; upgrade rekindle")
+    if found != VERSION or manifest.get("seal") != _seal(manifest):
         raise BundleError(
-            f"{folder} has format {manifest.get('version')}, this rekindle reads {VERSION}; upgrade rekindle"
+            f"{folder / 'manifest.json'} was altered since it was written; restore it, or roll back to another version"
         )
     return manifest
+
+
+def _check_files(inner: Path, expected: Mapping[str, str]) -> None:
+    remedy = "restore it, or roll back to another version"
+    for name, hashed in expected.items():
+        path = inner / name
+        if not path.is_file():
+            raise BundleError(f"{path} is missing; {remedy}")
+        if _sha256(path) != hashed:
+            raise BundleError(f"{path} was altered since it was written; {remedy}")
+    added = sorted(set(_files(inner)) - set(expected))
+    if added:
+        raise BundleError(f"{inner / added[0]} was added since the model was written; remove it")
+
+
+def _files(inner: Path) -> list[str]:
+    """All files of a model, by their path within its folder."""
+    return sorted(p.relative_to(inner).as_posix() for p in inner.rglob("*") if not p.is_dir())
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    """A hash of the manifest itself: an altered class label or column is an altered model."""
+    sealed = {k: v for k, v in manifest.items() if k != "seal"}
+    return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()
 
 
 def _check_probe(bundle: Bundle, folder: Path) -> None:
     probe = bundle.manifest["probe"]
     if not probe["rows"]:
         return
-    outputs, expected = np.asarray(bundle.outputs(probe["rows"])), np.asarray(probe["outputs"])
+    try:
+        outputs, expected = np.asarray(bundle.outputs(probe["rows"])), np.asarray(probe["outputs"])
+    except Exception as error:
+        raise BundleError(
+            f"the model in {folder} cannot predict: {type(error).__name__}: {error}{_other_libraries(bundle)}"
+        ) from error
     same = outputs.shape == expected.shape and (
         np.allclose(outputs, expected, atol=TOLERANCE, rtol=TOLERANCE)
         if outputs.dtype.kind == "f"
         else bool((outputs == expected).all())
     )
     if not same:
-        trained, now = bundle.manifest["libraries"], _libraries()
-        changed = [f"{k} {trained[k]} -> {now.get(k)}" for k in trained if trained[k] != now.get(k)]
         raise BundleError(
-            f"the model in {folder} no longer predicts what it did when it was written "
-            f"({'; '.join(changed) or 'same library versions'}); retrain, or restore those versions"
+            f"the model in {folder} no longer predicts what it did when it was written{_other_libraries(bundle)}"
         )
+
+
+def _other_libraries(bundle: Bundle) -> str:
+    trained, now = bundle.manifest["libraries"], _libraries()
+    changed = [f"{k} {trained[k]} -> {now.get(k)}" for k in trained if trained[k] != now.get(k)]
+    return f" ({'; '.join(changed) or 'same library versions'}); retrain, or restore those versions"
 
 
 def _plain(value: Any) -> Any:

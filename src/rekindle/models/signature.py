@@ -31,8 +31,8 @@ class Signature:
     def prepare(self, rows: Any) -> pd.DataFrame:
         """Rows as the model wants them: numbers as float64, categories with the levels known at training.
 
-        `rows` may be a DataFrame, one mapping, a sequence of mappings, or a two-dimensional array in column
-        order. An unknown category reads as missing. Raises SchemaError when a feature is not there.
+        `rows` may be a pandas, polars or Arrow table, one mapping, a sequence of mappings, or a two-dimensional
+        array in column order. An unknown category reads as missing. Raises SchemaError when a feature is not there.
 
         >>> Signature((Column("x", "number"),)).prepare({"x": "2"})["x"].tolist()
         [2.0]
@@ -47,6 +47,10 @@ class Signature:
                     f"the rows lack the feature {column.name!r}; this model takes {', '.join(self.names)}"
                 )
             values = frame[column.name]
+            if values.ndim != 1:
+                raise SchemaError(
+                    f"the rows hold the feature {column.name!r} twice; give each column its own name"
+                )
             if column.kind == "category":
                 text = values.astype(object).map(str, na_action="ignore")
                 prepared[column.name] = pd.Categorical(text, categories=list(column.levels))
@@ -59,16 +63,37 @@ class Signature:
     def _as_frame(self, rows: Any, pd: Any) -> pd.DataFrame:
         if isinstance(rows, pd.DataFrame):
             return rows
+        if isinstance(rows, pd.Series):  # one row of a table
+            return pd.DataFrame([rows])
         if isinstance(rows, Mapping):
             return pd.DataFrame([rows])
-        if isinstance(rows, Sequence) and all(isinstance(r, Mapping) for r in rows):
+        if (
+            isinstance(rows, Sequence)
+            and not isinstance(rows, str)
+            and all(isinstance(r, Mapping) for r in rows)
+        ):
             return pd.DataFrame(list(rows), columns=None if rows else list(self.names))
+        if hasattr(rows, "columns"):
+            return self._from_other_table(rows, pd)
         array = np.atleast_2d(np.asarray(rows))
-        if array.shape[1] != len(self.columns):
+        if array.ndim > 2 or array.shape[1] != len(self.columns):
             raise SchemaError(
-                f"rows have {array.shape[1]} columns, this model takes {len(self.columns)}: {', '.join(self.names)}"
+                f"rows have {array.shape[-1]} columns, this model takes {len(self.columns)}: {', '.join(self.names)}"
             )
         return pd.DataFrame(array, columns=list(self.names))
+
+    def _from_other_table(self, rows: Any, pd: Any) -> pd.DataFrame:
+        """A polars, Arrow or other table: its columns go by name, wherever they stand in it."""
+        import narwhals as nw
+
+        try:
+            table = nw.from_native(rows, eager_only=True)
+        except TypeError as error:
+            raise SchemaError(
+                f"rows of type {type(rows).__name__} cannot be read; give a table or mappings"
+            ) from error
+        held = [name for name in self.names if name in table.columns]
+        return pd.DataFrame({name: table[name].to_list() for name in held})
 
     def to_json(self) -> list[list[Any]]:
         """Plain JSON."""

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rekindle.declaration import whole
 from rekindle.errors import BundleError, DeclarationError, TrainingError
 from rekindle.training.binning import weighted_bins_at_once
+from rekindle.training.trusted import refused_types
 
 if TYPE_CHECKING:
     from rekindle.protocols import Model
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Estimator"]
 
-# Types from these packages may be rebuilt from a model file; more only by the operator's own word.
-TRUSTED = ("sklearn.", "numpy.", "scipy.", "builtins.", "collections.", "functools.partial")
 FILE = "model.skops"
 
 
@@ -40,14 +40,17 @@ class Estimator:
     """
 
     def __init__(self, model: Any, *, seed: int = 0, trusted: Sequence[str] = ()) -> None:
-        for method in ("fit", "predict", "get_params"):
+        if isinstance(model, type):
+            raise DeclarationError("trainer", model.__name__, f"give an instance: {model.__name__}()")
+        for method in ("fit", "predict", "get_params", "set_params"):
             if not hasattr(model, method):
                 raise DeclarationError(
                     "trainer", model, f"it has no {method}(); give an unfitted scikit-learn estimator"
                 )
-        if isinstance(model, type):
-            raise DeclarationError("trainer", model.__name__, f"give an instance: {model.__name__}()")
-        self.model, self.seed, self.trusted = model, seed, tuple(trusted)
+        if isinstance(trusted, str):
+            raise DeclarationError("trusted", trusted, f"give a list of types: trusted=[{trusted!r}]")
+        self.model, self.trusted = model, tuple(trusted)
+        self.seed = whole("seed", seed, "give a whole number, 0 or more")
 
     @classmethod
     def for_loading(cls) -> Estimator:
@@ -64,9 +67,12 @@ class Estimator:
         """ "classification", "regression", or None when the estimator does not say."""
         from sklearn.base import is_classifier, is_regressor
 
-        if is_classifier(self.model):
-            return "classification"
-        return "regression" if is_regressor(self.model) else None
+        try:
+            if is_classifier(self.model):
+                return "classification"
+            return "regression" if is_regressor(self.model) else None
+        except AttributeError:  # no estimator of scikit-learn's own making
+            return None
 
     def fit(self, train: Table, valid: Table | None, previous: Model | None) -> Model:
         """A fitted clone. Raises TrainingError when the rows cannot make a model of this task."""
@@ -78,15 +84,17 @@ class Estimator:
         model = self._seeded(self._with_encoder(self._clone(), train.features))
         weights = self._weight_argument(model, train)
         if not weights:
-            return model.fit(train.features, train.label)
-        with weighted_bins_at_once(model):
-            return model.fit(train.features, train.label, **weights)
+            model.fit(train.features, train.label)
+        else:
+            with weighted_bins_at_once(model):
+                model.fit(train.features, train.label, **weights)
+        return model
 
     def predict(self, model: Model, rows: Frame) -> Any:
         """Class probabilities where the model gives them, else its predictions."""
-        names = getattr(model, "feature_names_in_", None)
-        if names is None:  # fitted on a bare array (adopted models): names would only make it warn
-            rows = rows.to_numpy()
+        named = hasattr(model, "feature_names_in_") or hasattr(model, "feature_name_")
+        if hasattr(model, "n_features_in_") and not named:
+            rows = rows.to_numpy()  # fitted on a bare array (adopted models): names would only make it warn
         if hasattr(model, "predict_proba"):
             return model.predict_proba(rows)
         return model.predict(rows)
@@ -118,11 +126,11 @@ class Estimator:
             found = list(skops.io.get_untrusted_types(file=path))
         except Exception as error:  # a damaged zip surfaces as any of a dozen errors
             raise BundleError(f"{path} is no readable skops file: {error}") from error
-        refused = [t for t in found if not t.startswith(TRUSTED) and t not in self.trusted]
+        refused = refused_types(found, self.trusted)
         if refused:
             raise BundleError(
-                f"{path} holds types nobody allowed: {', '.join(sorted(refused))}. If they are yours, "
-                f"declare rk.Estimator(..., trusted={sorted(refused)!r})"
+                f"{path} holds types nobody allowed: {', '.join(refused)}. If they are yours, "
+                f"declare rk.Estimator(..., trusted={refused!r})"
             )
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rekindle.declaration import finite
 from rekindle.errors import DeclarationError
 from rekindle.records import Run, Scores, Verdict
 from rekindle.stats.paired import paired_mean
@@ -31,6 +32,9 @@ class Floor:
 
     value: float  # in units of the loop's metric
 
+    def __post_init__(self) -> None:
+        finite("value", self.value, "give a value of the loop's metric, e.g. rk.Floor(0.9)")
+
     def __call__(self, candidate: Scores, champion: Scores | None, rows: Frame, run: Run) -> Verdict:
         numbers = {"candidate": candidate.metric, "floor": self.value}
         if candidate.metric is None:
@@ -49,15 +53,16 @@ class NotWorse:
     """The candidate must not be significantly worse than the champion: paired test on the rows' losses.
 
     A candidate of a window worth fewer than 16 batches (older rows count by their weight) must be better on
-    average: measured on public streams, short windows make many candidates that only look no worse. The first candidate passes; with no row that
-    neither model has seen, nothing is proved and the champion stays.
+    average: measured on public streams, short windows make many candidates that only look no worse. The first
+    candidate passes; with no row that neither model has seen, nothing is proved and the champion stays.
     """
 
     alpha: float = 0.05  # one-sided level
 
     def __post_init__(self) -> None:
-        if not 0 < self.alpha < 0.5:
-            raise DeclarationError("alpha", self.alpha, "give a level between 0 and 0.5, e.g. 0.05")
+        instead = "give a level between 0 and 0.5, e.g. 0.05"
+        if not 0 < finite("alpha", self.alpha, instead) < 0.5:
+            raise DeclarationError("alpha", self.alpha, instead)
 
     def __call__(self, candidate: Scores, champion: Scores | None, rows: Frame, run: Run) -> Verdict:
         if champion is None:
@@ -68,7 +73,10 @@ class NotWorse:
         batches = run.metadata.get("window_batches")
         if batches is not None and batches < SHORT_WINDOW and candidate.loss >= champion.loss:
             return Verdict(
-                "NotWorse", False, f"{between}: not better, as a window worth {batches:.0f} batches must be", numbers
+                "NotWorse",
+                False,
+                f"{between}: not better, as a window worth {batches:.0f} batches must be",
+                numbers,
             )
         worse = test.p_worse is not None and test.p_worse < self.alpha
         if worse:
@@ -87,6 +95,9 @@ class MinLift:
 
     lift: float  # in units of the metric
     triggered_only: bool = False
+
+    def __post_init__(self) -> None:
+        finite("lift", self.lift, "give a difference of the loop's metric, e.g. rk.MinLift(0.01)")
 
     def __call__(self, candidate: Scores, champion: Scores | None, rows: Frame, run: Run) -> Verdict:
         if champion is None:
@@ -111,14 +122,16 @@ class MinLift:
 class RelativeTo:
     """The metric must reach a share of the champion's on the same rows (row 57): `RelativeTo(0.99)`.
 
-    Where lower is better the champion's value divided by the share is the ceiling.
+    Where lower is better the champion's value divided by the share is the ceiling. Below zero, as r2 or a Sharpe
+    ratio may be, the same share of its size is allowed for.
     """
 
     share: float = 0.99
 
     def __post_init__(self) -> None:
-        if not self.share > 0:
-            raise DeclarationError("share", self.share, "give a share above 0, e.g. 0.99")
+        instead = "give a share above 0, e.g. 0.99"
+        if not finite("share", self.share, instead) > 0:
+            raise DeclarationError("share", self.share, instead)
 
     def __call__(self, candidate: Scores, champion: Scores | None, rows: Frame, run: Run) -> Verdict:
         if champion is None:
@@ -127,10 +140,10 @@ class RelativeTo:
         if candidate.metric is None or champion.metric is None:
             return Verdict("RelativeTo", False, "the metric cannot be computed on the judging rows", numbers)
         if candidate.higher_is_better:
-            demanded = self.share * champion.metric
+            demanded = champion.metric - (1 - self.share) * abs(champion.metric)
             passed = candidate.metric >= demanded
         else:
-            demanded = champion.metric / self.share
+            demanded = champion.metric + (1 / self.share - 1) * abs(champion.metric)
             passed = candidate.metric <= demanded
         reason = f"candidate {candidate.metric:.4f}, champion {champion.metric:.4f}, demanded {demanded:.4f}"
         return Verdict("RelativeTo", passed, reason, numbers | {"demanded": demanded})
