@@ -35,8 +35,7 @@ MASKS = (
     (re.compile(r"\b(run|dec|cmd|adopted)-[0-9a-z]{26}\b"), r"\1-ID"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00)?"), "TIME"),
     (re.compile(r"[─━┄]+"), "-"),
-    (re.compile(r"[ \t]+"), " "),
-    (re.compile(r" $", re.M), ""),
+    (re.compile(r"\s+"), " "),  # sentences wrap by the length of the folder's name
 )
 
 
@@ -45,8 +44,9 @@ class Play:
     """One document played from top to bottom in a folder of its own."""
 
     folder: Path
-    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__docs__"})
+    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__"})
     printed: str = ""  # by the newest python block
+    run: str = ""  # the run named last
 
     def block(self, language: str, body: str, behind_python: bool) -> str:
         """Carry one block out; its body with the outputs it has now."""
@@ -87,12 +87,13 @@ class Play:
         if bare == "rekindle up":
             return self._placed(_up())
         if bare.startswith("rekindle "):
-            code, text = _rekindle(shlex.split(bare)[1:])
+            code, text = _rekindle([self.run if word == "RUN" else word for word in shlex.split(bare)[1:]])
         else:
             done = subprocess.run(bare, shell=True, capture_output=True, text=True, check=False)
             code, text = done.returncode, done.stdout + done.stderr
         if code not in expected:
             raise AssertionError(f"`{line}` ended with {code}, expected {expected}:\n{text}")
+        self.run = (re.findall(r"run-[0-9a-z]{26}", text) or [self.run])[-1]
         return self._placed(text)
 
     def _placed(self, text: str) -> str:
