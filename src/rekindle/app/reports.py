@@ -16,7 +16,7 @@ class TickReport(Shown):
 
     loop: str
     decisions: tuple[Decision, ...]  # oldest first; empty when no batch was complete
-    run: Run | None  # the run it started, as it stands now
+    run: Run | None  # the run it started, or took up again, as it stands now
     next: str  # when there is something to do again, in words
     error: str = ""  # why there was no tick, where others of a fleet went on
 

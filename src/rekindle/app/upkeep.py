@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ __all__ = ["carry_out", "keep_up"]
 
 log = logging.getLogger("rekindle.up")
 RETRY = timedelta(seconds=30)  # after a tick that could not read its rows
+STOPPING = b"stopping: the step in hand is finished first; a second signal does not wait for it\n"
 PATIENCE = 0.5  # seconds that `up` waits for the home: a command that only looks who holds it is quicker
 
 
@@ -36,6 +39,8 @@ def keep_up(home: Home, names: list[str], say: Callable[[str], None]) -> int:
         home.hurried = home.stopping
         home.stopping = True
         wake.set()
+        with suppress(OSError):  # not `say`: whatever is being printed was interrupted right here
+            os.write(2, STOPPING)
 
     home.stopping = home.hurried = False
     with home.lock.held("up", wait=PATIENCE):
@@ -95,7 +100,7 @@ def _tell(report: TickReport, say: Callable[[str], None]) -> None:
     for decision in report.decisions:
         say(f"{name}: batch {decision.batch}: {decision.action.value}: {decision.reason} ({decision.rule})")
     if report.run is not None:
-        say(f"{name}: {report.outcome}: {report.run.cause}")
+        say(f"{name}: {report.outcome}: {report.run.cause or report.run.id}")
 
 
 def _sentence(error: Exception) -> str:

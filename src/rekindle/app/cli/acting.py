@@ -135,7 +135,7 @@ def print_tick(report: TickReport) -> None:
     said(f"{report.loop}: {report.outcome}", "bold")
     if report.error:
         said(f"  {report.error}", "red")
-    elif not report.decisions:
+    elif not report.decisions and report.run is None:
         said(f"  no batch was due; {report.next}", "dim")
     for decision in report.decisions:
         said(f"  batch {decision.batch}: {decision.action.value}: {decision.reason} ({decision.rule})",
