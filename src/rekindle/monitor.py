@@ -16,7 +16,7 @@ import pandas as pd
 
 from rekindle.data.contract import Contract
 from rekindle.data.labels import known_at, known_rows
-from rekindle.data.periods import cadence_of, every_text, present
+from rekindle.data.periods import cadence_of, every_text, present, refuse_leap
 from rekindle.data.quarantine import put_aside
 from rekindle.errors import NotEnoughData
 from rekindle.observing import Observed, Scorer, blaming, champion_record
@@ -80,6 +80,7 @@ def _catch_up(loop: Loop, shop: Workshop, decides: bool) -> list[Decision]:
     if seq > newest:
         _rescore_late(loop, shop, stored, cadence, now)
         return _answer_change(loop, shop, stored, newest) if decides else []
+    refuse_leap(seq, newest)
     taken: list[Decision] = []
     while seq <= newest:
         spans = [cadence.span(k) for k in range(seq, min(newest + 1, seq + AT_ONCE))]
@@ -210,7 +211,15 @@ def _decide_batch(
         if decision.action is Action.RETRAIN and not is_newest:
             reason = f"missed batch, scored late; only the newest may start a run ({decision.rule}: {decision.reason})"
             decision = replace(decision, action=Action.WAIT, rule="Missed", reason=reason)
+        if decision.action is Action.WAIT and seen.failure is not None:
+            decision = _escalated(decision, seen.failure)
     return _settle(decision, loop, shop, seq, signals)
+
+
+def _escalated(decision: Decision, failure: str) -> Decision:
+    """The champion cannot answer: a person must look, whatever the policy would wait for."""
+    change = "rows it can take, or a trainer that takes these (an imputer in its pipeline)"
+    return replace(decision, action=Action.ESCALATE, rule="ChampionFailed", reason=failure, would_change=change)
 
 
 def _without_rows(conn: Connection, loop: Loop, seen: Observed) -> Decision | None:

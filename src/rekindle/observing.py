@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from rekindle.data.contract import Checked, Contract
 from rekindle.data.labels import clean_label, known_at
 from rekindle.data.snapshot import thaw
-from rekindle.errors import BundleError, DeclarationError, RekindleError, SchemaError
+from rekindle.errors import BundleError, DeclarationError, RekindleError
 from rekindle.records import Batch, Champion, Span, Window
 from rekindle.stats.losses import CappedError, zero_one
 from rekindle.stats.metrics import Metric, metric
@@ -44,6 +44,11 @@ class Observed:
     stored: StoredBatch  # what the store keeps of it
     batch: Batch | None  # what triggers see; None when it has no usable row
     scores: tuple[BatchLoss, ...]  # champion and predecessor, where labels are known
+
+    @property
+    def failure(self) -> str | None:
+        """Why the champion could not predict the rows; None when it could, or when there were none."""
+        return self.stored.note.get("failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,13 @@ class Scorer:
             return Observed(stored, None, ())
         features = rows[list(self.contract.names)]
         bundle = self.shop.registry.open(self.champion, self.loop.trainer)
-        outputs = bundle.outputs(features)
+        try:
+            outputs = bundle.outputs(features)
+        except RekindleError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a model may raise anything on rows it cannot take
+            note = {**stored.note, "failed": _cannot_predict(bundle, error)}
+            return Observed(replace(stored, note=note), None, ())
         # Rows that a model was fitted on never judge it: they would make it look fresh.
         unseen = known & (span.seq > self.champion.batch)
         own = self._losses(bundle, outputs, rows, unseen, span)
@@ -129,7 +140,7 @@ class Scorer:
         bundle = self.shop.registry.open(old, self.loop.trainer)
         try:
             outputs = bundle.outputs(features)
-        except SchemaError:  # it took a column that its successor does without
+        except Exception:  # noqa: BLE001 - a column is gone, or it cannot take these rows: it no longer serves
             return []
         losses = self._losses(bundle, outputs, rows, known, span)
         return [] if losses is None else [self._kept(old, span, losses, outputs, rows, known, bundle)]
@@ -158,11 +169,17 @@ class Scorer:
         known: NDArray[np.bool_], bundle: Bundle,
     ) -> BatchLoss:  # fmt: skip
         label = clean_label(rows.loc[known, self.contract.label], self.contract.task)
-        value = self.metric.value(label, np.asarray(outputs)[known], classes=bundle.classes)
+        with blaming("metric", self.metric.name):
+            value = self.metric.value(label, np.asarray(outputs)[known], classes=bundle.classes)
         at = self.shop.clock.now()
         return BatchLoss(
             self.loop.name, span.seq, version.number, float(losses.mean()), len(losses), value, at
         )
+
+
+def _cannot_predict(bundle: Bundle, error: Exception) -> str:
+    said = (str(error).splitlines() or [""])[0]
+    return f"{bundle.label} cannot predict these rows: {type(error).__name__}: {said}"
 
 
 @contextmanager

@@ -87,8 +87,10 @@ class Contract:
         """
         for column in self.features:
             if column.name not in rows.columns:
+                told = [c for c in getattr(source, "left_out", ()) if c.startswith(f"{column.name} (")]
+                now = f"is no feature any more: {told[0]}" if told else "is gone from the source"
                 raise SchemaError(
-                    f"column {column.name!r} is gone from the source; bring it back, or name the features to use in "
+                    f"column {column.name!r} {now}; bring it back, or name the features to use in "
                     f"the declaration (features=[...]) and run `rekindle retrain`"
                 )
         reasons = np.full(len(rows), "", dtype=object)
@@ -119,7 +121,7 @@ class Contract:
             notes.append(f"{column.name!r} is missing in every row")
         fresh = sorted(set(text.dropna().unique()) - set(column.levels))
         if fresh and len(column.levels) < LEVELS:
-            notes.append(f"{column.name!r} has {len(fresh)} new categories, e.g. {fresh[0]!r}")
+            notes.append(f"{column.name!r} has {len(fresh)} new categories, e.g. {fresh[0][:40]!r}")
         return text
 
     def to_json(self) -> dict[str, Any]:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from rekindle.clock import parse_span
 from rekindle.data.cadence import Cadence, Edges, Period
-from rekindle.errors import DeclarationError, NotEnoughData, SchemaError
+from rekindle.errors import DeclarationError, NotEnoughData, SchemaError, SourceError
 
 if TYPE_CHECKING:
     from rekindle.clock import Clock
     from rekindle.records import Extent, Moment
 
-__all__ = ["cadence_of", "default_every", "every_text", "present"]
+__all__ = ["cadence_of", "default_every", "every_text", "present", "refuse_leap"]
 
+MOST_MISSED = 100_000  # batches due at once above which a time is taken for a mistake
 HISTORY_BATCHES = 48  # an index without a declared cadence: its first history makes this many batches
 
 
@@ -68,6 +69,15 @@ def cadence_of(
     if extent.first is None:
         raise NotEnoughData("the source has no rows yet")
     return Period.aligned(every if every is not None else default_every(extent), extent.first)
+
+
+def refuse_leap(seq: int, newest: int) -> None:
+    """Raise SourceError when so many batches are due that a wrong time is likelier than a pause."""
+    if newest - seq >= MOST_MISSED:
+        raise SourceError(
+            f"{newest - seq + 1:,} batches are due at once: is the newest time a mistake? Mend the source, "
+            "or rename the loop to begin afresh"
+        )
 
 
 def _same_axis(begin: Moment, extent: Extent) -> None:

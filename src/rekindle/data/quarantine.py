@@ -28,6 +28,6 @@ def put_aside(rows: pd.DataFrame, folder: Path, name: str) -> str | None:
         scratch.replace(target)
     except OSError as error:
         raise StoreError(
-            f"quarantine {target} cannot be written: {error}. Free some space and run again."
+            f"quarantine {target} cannot be written: {error.strerror or error}. Free some space and run again."
         ) from error
     return str(target)

@@ -68,7 +68,7 @@ def freeze(
             _write(rows, folder, manifest)
         except OSError as error:
             raise StoreError(
-                f"snapshot {folder} cannot be written: {error}. Free some space and run again."
+                f"snapshot {folder} cannot be written: {error.strerror or error}. Free some space and run again."
             ) from error
     return Snapshot(name, str(folder), len(rows), window, features, label, task)
 

@@ -52,8 +52,9 @@ class Signature:
                     f"the rows hold the feature {column.name!r} twice; give each column its own name"
                 )
             if column.kind == "category":
-                text = values.astype(object).map(str, na_action="ignore")
-                prepared[column.name] = pd.Categorical(text, categories=list(column.levels))
+                text = pd.Index(values.astype(object).map(_text, na_action="ignore"), dtype=object)
+                levels = pd.Index(column.levels, dtype=object)
+                prepared[column.name] = pd.Categorical.from_codes(levels.get_indexer(text), levels)
             elif column.kind == "text":  # adopted models bring their own encoders
                 prepared[column.name] = values.astype(object)
             else:
@@ -103,6 +104,12 @@ class Signature:
     def from_json(cls, stored: Sequence[Sequence[Any]]) -> Signature:
         """The reverse of `to_json`."""
         return cls(tuple(Column(n, k, tuple(levels)) for n, k, levels in stored))
+
+
+def _text(value: Any) -> str:
+    """A category as the contract writes it: 7.0 is "7", as it is among whole numbers."""
+    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
+    return str(int(value) if whole else value)
 
 
 def _numbers(values: pd.Series, name: str) -> Any:

@@ -146,6 +146,13 @@ def test_a_column_gone() -> None:
         contract.check(table(), SOURCE)
 
 
+def test_a_column_that_became_a_date_is_not_called_gone() -> None:
+    contract = Contract.learn(table(z=1.0), SOURCE)
+    dated: Any = SimpleNamespace(**vars(SOURCE), left_out=("z (a date)",))
+    with pytest.raises(SchemaError, match=r"column 'z' is no feature any more: z \(a date\); bring it back"):
+        contract.check(table(), dated)
+
+
 def test_a_new_column_is_ignored() -> None:
     contract = Contract.learn(table(), SOURCE)
     assert reasons(contract, table(new=1)) == []
