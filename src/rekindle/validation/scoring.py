@@ -11,7 +11,7 @@ import numpy as np
 from rekindle.data.contract import Contract
 from rekindle.data.labels import clean_label
 from rekindle.data.snapshot import BATCH, thaw
-from rekindle.errors import NotEnoughData, SchemaError, TrainingError
+from rekindle.errors import DeclarationError, NotEnoughData, RekindleError, SchemaError, TrainingError
 from rekindle.models.bundle import Bundle, open_bundle
 from rekindle.records import Scores
 
@@ -37,8 +37,8 @@ class ScorePlan:
 def score_models(trainer: Trainer, plan: ScorePlan, loss: Loss, metric: Metric) -> dict[str, Scores]:
     """Each model on the judging rows, in the same row order.
 
-    A champion that needs a column which is gone is left out. Raises TrainingError when a model predicts NaN,
-    NotEnoughData when no row can judge.
+    A champion that needs a column which is gone, or cannot take the rows, is left out. Raises TrainingError when
+    a model predicts NaN, NotEnoughData when no row can judge.
     """
     rows = judging_rows(plan)
     label = rows[Contract.from_json(plan.contract).label]
@@ -46,7 +46,7 @@ def score_models(trainer: Trainer, plan: ScorePlan, loss: Loss, metric: Metric) 
     for name, folder in plan.bundles.items():
         try:
             scored[name] = score_bundle(open_bundle(folder, trainer, label=name), rows, label, loss, metric)
-        except SchemaError:  # the champion needs a column that is gone: it cannot be compared, nor serve
+        except SchemaError:  # the champion cannot take such rows: it cannot be compared, nor serve
             if name == "candidate":
                 raise
     return scored
@@ -66,13 +66,27 @@ def score_bundle(
 ) -> Scores:
     """One model on labelled rows."""
     actual = clean_label(label, bundle.task)
-    outputs = bundle.outputs(features)
+    outputs = _outputs(bundle, features)
     if np.asarray(outputs).dtype.kind == "f" and not np.isfinite(np.asarray(outputs)).all():
         raise TrainingError(f"{bundle.label} predicts NaN or inf; look at its training log")
     losses = np.asarray(loss(actual, bundle.decided(outputs)), dtype=np.float64)
+    if losses.shape != (len(features),):
+        raise DeclarationError("loss", loss, f"it must give one number per row, it gave shape {losses.shape}")
     if not np.isfinite(losses).all():
         raise TrainingError(
             f"the loss of {bundle.label} is NaN or inf on {int((~np.isfinite(losses)).sum())} rows"
         )
     value = metric.value(actual, outputs, classes=bundle.classes)
     return Scores(bundle.label, float(losses.mean()), losses, value, metric.higher_is_better)
+
+
+def _outputs(bundle: Bundle, features: pd.DataFrame) -> Any:
+    try:
+        return bundle.outputs(features)
+    except RekindleError:
+        raise
+    except Exception as error:  # a model may raise anything on rows it cannot take
+        said = (str(error).splitlines() or [""])[0]
+        raise SchemaError(
+            f"{bundle.label} cannot predict the judging rows: {type(error).__name__}: {said}"
+        ) from error
