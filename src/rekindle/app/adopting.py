@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rekindle import monitor
 from rekindle.data.contract import Contract
+from rekindle.data.labels import clean_label
 from rekindle.errors import BundleError, ConfigError, DeclarationError
 from rekindle.models.bundle import write_bundle
 from rekindle.models.signature import Signature
@@ -18,6 +21,8 @@ from rekindle.store import loops, new_id, outbox, triggers, versions
 from rekindle.triggers.watch import Watch
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from rekindle.data.cadence import Cadence
     from rekindle.loop import Loop
     from rekindle.records import Moment
@@ -53,12 +58,14 @@ def adopt(
     through = _moment(trained_through if trained_through is not None else said.get("trained_through"), now)
     contract = Contract.from_json(stored.settings["contract"])
     signature = _signature(fitted, contract)
-    task = contract.task
-    rows = loop.source.read(Window(None, through))
+    rows = contract.check(loop.source.read(Window(None, through)), loop.source).rows
+    classes = tuple(getattr(loop.trainer, "classes", lambda _: ())(fitted))
+    probe = rows[list(signature.names)].tail(20)
+    answers = _try(loop, fitted, model, signature, probe)
+    _compare_labels(classes or answers, rows[contract.label], contract.task, model)
     folder = shop.registry.folder / loop.name / new_id("adopted-", shop.clock.now())
-    classes = getattr(loop.trainer, "classes", lambda _: ())(fitted)
-    write_bundle(folder, loop.trainer, fitted, loop=loop.name, signature=signature, task=task, classes=tuple(classes),
-                 probe=rows[list(signature.names)].tail(20), about={"adopted_from": model.name})  # fmt: skip
+    write_bundle(folder, loop.trainer, fitted, loop=loop.name, signature=signature, task=contract.task,
+                 classes=classes, probe=probe, about={"adopted_from": model.name})  # fmt: skip
     return _register(loop, shop, folder, said, through, _newest_seen(cadence, through), contract)
 
 
@@ -112,6 +119,38 @@ def _load(loop: Loop, model: Path, allow_pickle: bool) -> Any:
         return joblib.load(model)
     except Exception as error:
         raise BundleError(f"{model} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _try(loop: Loop, fitted: Any, file: Path, signature: Signature, probe: pd.DataFrame) -> tuple[Any, ...]:
+    """What it answers to rows of the source, or the reason why it cannot."""
+    if not callable(getattr(fitted, "predict", None)):
+        raise BundleError(
+            f"{file} holds a {type(fitted).__name__}, which cannot predict; save the fitted model"
+        )
+    if probe.empty:
+        return ()
+    try:
+        return tuple(np.asarray(loop.trainer.predict(fitted, signature.prepare(probe))).ravel())
+    except Exception as error:  # a foreign model may raise anything
+        raise BundleError(
+            f"{file} cannot predict the rows of the source ({type(error).__name__}: {str(error).splitlines()[0]}). "
+            f"It is given {', '.join(signature.names)}; save the fitted model with the steps that prepare its rows"
+        ) from error
+
+
+def _compare_labels(answers: tuple[Any, ...], label: pd.Series, task: str, file: Path) -> None:
+    """A model that answers in other words than the labels would be wrong on every row."""
+    known, said = ([str(v) for v in _distinct(values)] for values in (label.dropna(), answers))
+    if task == "classification" and known and said and not set(known) & set(said):
+        raise BundleError(
+            f"{file} answers {', '.join(said[:5])}, but the labels of the source are {', '.join(known[:5])}"
+        )
+
+
+def _distinct(values: Any) -> list[Any]:
+    import pandas as pd
+
+    return sorted(set(clean_label(pd.Series(values), "classification")), key=str) if len(values) else []
 
 
 def _read_meta(meta: Path | None) -> dict[str, Any]:
