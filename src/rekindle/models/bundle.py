@@ -25,6 +25,7 @@ __all__ = ["Bundle", "open_bundle", "write_bundle"]
 # Manifest format. When it changes: raise the number, keep reading the old one, and say here how.
 VERSION = 1
 LIBRARIES = ("rekindle", "numpy", "scipy", "pandas", "scikit-learn", "skops", "lightgbm", "xgboost")
+BLANK = "0" * 64  # stands in the manifest for its own hash while that is taken
 TOLERANCE = 1e-6  # a loaded model must give the stored predictions again, within this
 
 
@@ -108,9 +109,7 @@ def write_bundle(
             "probe": {"rows": rows, "outputs": outputs.tolist()},
             **about,
         }
-        manifest = json.loads(json.dumps(manifest))  # as a reader will see it
-        manifest["seal"] = _seal(manifest)
-        (scratch / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
+        (scratch / "manifest.json").write_text(_sealed(manifest))
     return folder
 
 
@@ -148,7 +147,8 @@ def open_bundle(
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+        text = (folder / "manifest.json").read_text()
+        manifest: dict[str, Any] = json.loads(text)
     except FileNotFoundError as error:
         raise BundleError(
             f"there is no model in {folder}; restore the folder, or roll back to another version"
@@ -158,7 +158,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     found = manifest.get("version") if isinstance(manifest, dict) else None
     if isinstance(found, int) and found > VERSION:
         raise BundleError(f"{folder} has format {found}, this rekindle reads {VERSION}; upgrade rekindle")
-    if found != VERSION or manifest.get("seal") != _seal(manifest):
+    if found != VERSION or not _is_sealed(text, manifest):
         raise BundleError(
             f"{folder / 'manifest.json'} was altered since it was written; restore it, or roll back to another version"
         )
@@ -183,10 +183,15 @@ def _files(inner: Path) -> list[str]:
     return sorted(p.relative_to(inner).as_posix() for p in inner.rglob("*") if not p.is_dir())
 
 
-def _seal(manifest: Mapping[str, Any]) -> str:
-    """A hash of the manifest itself: an altered class label or column is an altered model."""
-    sealed = {k: v for k, v in manifest.items() if k != "seal"}
-    return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()
+def _sealed(manifest: Mapping[str, Any]) -> str:
+    """The manifest as text that holds its own hash: an altered class label or column is an altered model."""
+    text = json.dumps({**manifest, "seal": BLANK}, indent=1, sort_keys=True)
+    return text.replace(BLANK, hashlib.sha256(text.encode()).hexdigest(), 1)
+
+
+def _is_sealed(text: str, manifest: Mapping[str, Any]) -> bool:
+    seal = str(manifest.get("seal"))
+    return hashlib.sha256(text.replace(seal, BLANK, 1).encode()).hexdigest() == seal
 
 
 def _check_probe(bundle: Bundle, folder: Path) -> None:

@@ -76,7 +76,8 @@ class Signature:
             return pd.DataFrame(list(rows), columns=None if rows else list(self.names))
         if hasattr(rows, "columns"):
             return self._from_other_table(rows, pd)
-        array = np.atleast_2d(np.asarray(rows))
+        # As objects: in a list of 1.5, "a" and True NumPy would make all of them text.
+        array = np.atleast_2d(rows if isinstance(rows, np.ndarray) else np.asarray(rows, dtype=object))
         if array.ndim > 2 or array.shape[1] != len(self.columns):
             raise SchemaError(
                 f"rows have {array.shape[-1]} columns, this model takes {len(self.columns)}: {', '.join(self.names)}"
