@@ -89,8 +89,7 @@ def adopt(
     json: JsonFlag = False,
 ) -> None:
     """Make a model that already runs champion v1. NAME is a loop of loops.py, or loops.py:NAME."""
-    target = name if ".py" in name or not Path("loops.py").is_file() else f"loops.py:{name}"
-    place, names = opened(target, home)
+    place, names = opened(name, home)
     with place:
         if len(names) != 1:
             raise ConfigError("name", name, "the command", f"name one loop of {', '.join(names)}")
