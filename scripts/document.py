@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import re
 import shlex
@@ -105,9 +106,13 @@ def _rekindle(arguments: list[str]) -> tuple[int, str]:
     from rekindle.app.cli import build
     from rekindle.app.cli.ending import run_to_exit_code
 
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        code = run_to_exit_code(build, arguments)
+    out, listening = io.StringIO(), logging.root.handlers
+    logging.root.handlers = []  # a test runner listens to the log; a terminal does not
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            code = run_to_exit_code(build, arguments)
+    finally:
+        logging.root.handlers = listening
     return code, out.getvalue()
 
 
