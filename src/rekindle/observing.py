@@ -108,8 +108,11 @@ class Scorer:
         batch = Batch(span, at, len(rows), features, bundle.decided(outputs), label, own, value)
         return Observed(stored, batch, tuple(scores))
 
-    def rescore(self, late: Sequence[StoredBatch], rows: pd.DataFrame, numbers: Any, now: Moment) -> None:
-        """Score older batches again whose labels have arrived meanwhile."""
+    def rescore(
+        self, late: Sequence[StoredBatch], rows: pd.DataFrame, numbers: Any, now: Moment
+    ) -> list[Batch]:
+        """Score older batches again whose labels have arrived meanwhile; returns those batches."""
+        relabelled = []
         for before in late:
             own = rows[numbers == before.span.seq]
             known = known_at(own, self.loop.source, now)
@@ -120,6 +123,9 @@ class Scorer:
             with self.shop.store.begin() as conn:
                 batches.update_labelled(conn, self.loop.name, before.span.seq, seen.stored.labelled)
                 self.keep(conn, seen)
+            if seen.batch is not None:
+                relabelled.append(seen.batch)
+        return relabelled
 
     def serves(self, conn: Connection) -> bool:
         """Is the champion that was scored still the one that serves?"""

@@ -115,3 +115,18 @@ def test_wrong_labels_with_a_later_label_time_change_nothing(
     assert facts[0] == facts[1]
     assert scored(homes[0]) == scored(homes[1])
     assert counted(homes[0]) == counted(homes[1])
+
+
+def test_late_labels_reach_the_triggers_that_live_on_them(home_of: HomeOf, stream_frame: Rows) -> None:
+    """Every label comes after the tick of its batch; a decay must be noticed all the same."""
+    rows = stream_frame(1600, drift=1.0)
+    rows["known"] = rows["t"] + 150  # one and a half batches late
+    decay = rk.PerformanceDecay(drop=0.05, window=4, min_values=3)
+    loop = toy_loop(rows, label_time="known", triggers=[decay], until=600)
+    home = home_of(loop)
+    home.tick("toy")
+    signals = []
+    for until in range(700, 1700, 100):
+        loop.source.until = until
+        signals += [s for d in home.tick("toy").decisions for s in d.signals]
+    assert {s.trigger for s in signals} == {"PerformanceDecay"}

@@ -14,7 +14,7 @@ from rekindle.stats.columns import labelled
 from rekindle.stats.metrics import Metric
 from rekindle.stats.metrics import metric as metric_named
 from rekindle.stats.paired import one_sample_t
-from rekindle.triggers.spans import Entry, began, newest, parse_window
+from rekindle.triggers.spans import Entry, began, newest, parse_window, put
 from rekindle.triggers.state import Remembering, check_number
 
 __all__ = ["MetricFloor", "PerformanceDecay", "decay_priority"]
@@ -101,6 +101,10 @@ class PerformanceDecay(Remembering):
             return None
         return self._judge()
 
+    def relabel(self, batch: Batch) -> None:
+        """Labels of an older batch have arrived: its value counts from now on. Speaks at the next batch."""
+        self._take(batch)
+
     def _take(self, batch: Batch) -> None:
         value = _usable(batch.metric)
         if value is None:
@@ -111,7 +115,7 @@ class PerformanceDecay(Remembering):
                 self._baseline = sum(self._first) / FIRST
             return
         rows = batch.rows if batch.loss is None else len(batch.loss)
-        self._recent.append(Entry(batch.span.seq, batch.span.start, rows, value))
+        self._recent = put(self._recent, Entry(batch.span.seq, batch.span.start, rows, value))
 
     def _measure(self) -> dict[str, Any]:
         test = one_sample_t([e.value for e in self._recent], self._baseline or 0.0)
@@ -226,12 +230,21 @@ class MetricFloor(Remembering):
 
     def observe(self, batch: Batch) -> Signal | None:
         """The signal when the window's metric lies under the floor."""
+        problem = self._take(batch)
+        self._recent = newest(self._recent, batch.span, parse_window(self.window, "window"))
+        return self._judge(self._measure, problem)
+
+    def relabel(self, batch: Batch) -> None:
+        """Labels of an older batch have arrived: its value counts from now on. Speaks at the next batch."""
+        self._take(batch)
+
+    def _take(self, batch: Batch) -> str:
+        """Keep the batch's value, in place of an earlier one; returns why there is none."""
         value, problem = self._value(batch)
         if value is not None:
             rows = int(labelled(batch.label).sum())
-            self._recent.append(Entry(batch.span.seq, batch.span.start, rows, value))
-        self._recent = newest(self._recent, batch.span, parse_window(self.window, "window"))
-        return self._judge(self._measure, problem)
+            self._recent = put(self._recent, Entry(batch.span.seq, batch.span.start, rows, value))
+        return problem
 
     @property
     def _measure(self) -> Metric:

@@ -54,6 +54,11 @@ def parse_window(value: str | int | timedelta, field: str) -> timedelta | int:
         raise DeclarationError(field, value, instead) from None
 
 
+def put(entries: Iterable[Entry], entry: Entry) -> list[Entry]:
+    """The entries in order of their batches, this one in place of an earlier one of its batch."""
+    return sorted([*(e for e in entries if e.seq != entry.seq), entry], key=lambda e: e.seq)
+
+
 def newest(entries: Iterable[Entry], span: Span, window: timedelta | int) -> list[Entry]:
     """The entries inside the window that ends with `span`.
 

@@ -47,6 +47,13 @@ class Watch:
         said = [t.observe(batch) for t in self._triggers.values()]
         return tuple(sorted((s for s in said if s is not None), key=lambda s: -s.severity))
 
+    def relabel(self, batch: Batch) -> None:
+        """Labels of an older batch have arrived: tell the triggers that live on labels (those with `relabel`)."""
+        for trigger in self._triggers.values():
+            tell = getattr(trigger, "relabel", None)
+            if tell is not None:
+                tell(batch)
+
     def reset(self, champion: Champion) -> None:
         """A new champion serves."""
         for trigger in self._triggers.values():

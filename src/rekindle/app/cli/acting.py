@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from rekindle.app.cli.printing import ACTION_STYLE, print_json, said
+from rekindle.app.cli.progress import steps_shown
 from rekindle.app.cli.targets import HomeFlag, JsonFlag, Target, each, opened
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def tick(target: Target = None, /, *, home: HomeFlag = None, json: JsonFlag = Fa
     with place:
         if _queued(place, "tick", names, {}, json):
             return 0
-        reports = each(names, place.tick, _broken)
+        with steps_shown(silent=json) as place.shop.say:
+            reports = each(names, place.tick, _broken)
     return _finish(reports, json)
 
 
@@ -34,7 +36,8 @@ def retrain(target: str, /, *, reason: Reason, home: HomeFlag = None, json: Json
     with place:
         if _queued(place, "retrain", names, {"reason": reason}, json):
             return 0
-        reports = each(names, lambda name: place.retrain(name, reason), _broken)
+        with steps_shown(silent=json) as place.shop.say:
+            reports = each(names, lambda name: place.retrain(name, reason), _broken)
     return _finish(reports, json)
 
 
