@@ -157,8 +157,6 @@ def _run_json(run: Run) -> dict[str, Any]:
         "candidate_loss": told.get("candidate_loss"),
         "champion_loss": told.get("champion_loss"),
         "verdicts": told.get("verdicts", []),
-        "batch": run.batch,
-        "cause": run.cause,
     }
 
 
