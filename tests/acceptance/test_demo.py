@@ -150,7 +150,8 @@ def test_the_baselines_can_be_recomputed_with_scikit_learn_alone(
 
 def test_what_people_see(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = demo(capsys, "--data", str(own), "--time", "t", "--label", "label", "--batches", "12")
-    for words in ("classification of 'label'", "features", "batch   8", "what it came to", "never", "always", "rekindle trained",
+    for words in ("classification of 'label'", "features", "batch   8", "what it came to", "never", "always",
+                  "rekindle trained",
                   "cost = sum of the batches' mean losses"):  # fmt: skip
         assert words in out, words
     assert "\x1b[" not in out  # no colours where nobody looks at a terminal

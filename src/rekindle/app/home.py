@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rekindle import monitor, retrain
 from rekindle.app import adopting, registering, standing
 from rekindle.app.config import Settings, load_settings
-from rekindle.app.loading import LoopsFile, load_loops, matching, split_target
+from rekindle.app.loading import LoopsFile, given_loops, load_loops, matching, split_target
 from rekindle.app.lock import HomeLock
 from rekindle.app.reports import CheckReport, TickReport
 from rekindle.clock import Clock, SystemClock
@@ -316,8 +316,6 @@ def open_home(
     e.g. `home="~/models"`. Used as `rk.open("loops.py")`.
     """
     force, _ = load_settings({**(flags or {}), **settings})
-    if isinstance(target, Loop):
-        target = [target]
     if isinstance(target, (str, Path)):
         path, pattern = split_target(str(target))
         declared = load_loops(path)
@@ -326,5 +324,5 @@ def open_home(
             kept = tuple(loop for loop in declared.loops if loop.name in keep)
             declared = LoopsFile(declared.path, declared.text, kept, declared.git_commit, declared.git_dirty)
     else:
-        declared = LoopsFile("", "", tuple(target), None, None)
+        declared = given_loops(target)
     return Home([declared], force, clock=clock)

@@ -19,7 +19,7 @@ from rekindle.declaration import LOOPS_MODULE
 from rekindle.errors import DeclarationError, RekindleError, SourceError, UnknownName
 from rekindle.loop import Loop
 
-__all__ = ["LoopsFile", "load_loops", "matching", "split_target"]
+__all__ = ["LoopsFile", "given_loops", "load_loops", "matching", "split_target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,17 @@ def load_loops(path: str | Path) -> LoopsFile:
         )
     commit, dirty = _git(file)
     return LoopsFile(str(file), text, loops, commit, dirty)
+
+
+def given_loops(given: Loop | Iterable[Any]) -> LoopsFile:
+    """Loops given in Python: one, several, or lists and generators of them."""
+    listed = [given] if isinstance(given, Loop) else list(given)
+    strays = [v for v in listed if not isinstance(v, (Loop, list, tuple, GeneratorType))]
+    loops = _each_once(_collect(listed), "the list")
+    if strays or not loops:
+        shown = strays[0] if strays else given
+        raise DeclarationError("loops", shown, "give a loops file, a Loop, or a list of Loops")
+    return LoopsFile("", "", loops, None, None)
 
 
 def matching(names: Iterable[str], pattern: str) -> list[str]:
