@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -21,9 +20,9 @@ from report import Measure, load, publish
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 import rekindle as rk
-from rekindle.clock import ManualClock
+from rekindle.retrain import STEPS
+from rekindle.store import steps
 
-START, DAY = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
 ROWS, FEATURES, HISTORY = 2_500, 20, 20
 
 
@@ -33,8 +32,10 @@ def write(folder: Path, day: int) -> pd.DataFrame:
     values = rng.normal(size=(ROWS, FEATURES))
     frame = pd.DataFrame(values, columns=[f"x{i}" for i in range(FEATURES)])
     frame["label"] = (values[:, 0] + values[:, 1] ** 2 + rng.logistic(size=ROWS) > 1).astype(int)
-    seconds = pd.to_timedelta(np.sort(rng.integers(0, 86_400, ROWS)), unit="s")
-    frame["ts"] = (pd.Timestamp(START) + day * DAY + seconds).as_unit("us")
+    frame["second"] = day * 86_400 + np.sort(rng.integers(0, 86_399, ROWS))
+    frame.loc[ROWS - 1, "second"] = (
+        day * 86_400 + 86_399
+    )  # an index is complete when its newest value is there
     duckdb.from_df(frame).write_parquet(str(folder / f"day-{day:03d}.parquet"))
     return frame
 
@@ -44,6 +45,7 @@ def main() -> None:
     ask.add_argument("--runs", type=int, default=9)
     wanted, before = ask.parse_args().runs, load()
     over, whole, fitting, first = [], [], [], []
+    each: dict[str, list[float]] = {name: [] for name in STEPS}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "rows"
         folder.mkdir()
@@ -51,20 +53,19 @@ def main() -> None:
             write(folder, day)
         loop = rk.Loop(
             "bench",
-            rk.Parquet(folder, time="ts", label="label"),
+            rk.Parquet(folder, time="second", label="label"),
             rk.Estimator(HistGradientBoostingClassifier(max_iter=30)),
+            every=86_400,
             policy=rk.Never(),
             gates=[rk.RelativeTo(0.5)],
         )
-        clock = ManualClock(START + HISTORY * DAY)
-        with rk.open([loop], clock=clock, home=str(Path(scratch) / "home")) as home:
+        with rk.open([loop], home=str(Path(scratch) / "home")) as home:
             begun = time.perf_counter()
             report = home.tick("bench")
             told = report.run.metadata if report.run else {}
             first.append(time.perf_counter() - begun - told["fit_seconds"] - told.get("twin_seconds", 0.0))
             for day in range(HISTORY, HISTORY + wanted):
                 frame = write(folder, day)
-                clock.advance(DAY)
                 home.tick("bench")
                 bundle = home.champion("bench")
                 begun = time.perf_counter()
@@ -78,10 +79,18 @@ def main() -> None:
                 told = report.run.metadata
                 fitting.append(told["fit_seconds"] + told["twin_seconds"])
                 over.append(whole[-1] - fitting[-1] - predicts)
+                with home.store.read() as conn:
+                    for step in steps.steps(conn, report.run.id):
+                        assert step.finished_at is not None
+                        each[step.name].append((step.finished_at - step.started_at).total_seconds())
+                each["train"][-1] -= fitting[-1]
+                each["validate"][-1] -= predicts
     measures = [
         Measure("run overhead beyond fit and predict", over, "s", 1.0),
         Measure("whole run", whole, "s"),
         Measure("the two fits", fitting, "s"),
+        # The release is one transaction, told with a single time.
+        *(Measure(f"... of the overhead: {n}", s, "s") for n, s in each.items() if n != "release"),
         Measure(
             "the first run of a process",
             first,
