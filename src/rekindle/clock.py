@@ -11,6 +11,7 @@ from rekindle.errors import DeclarationError
 __all__ = ["Clock", "ManualClock", "SystemClock", "parse_span"]
 
 UNITS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+LONGEST = 1000 * 365 * 86400  # seconds; a longer span would leave the calendar
 SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|sec|m|min|h|d|w)\s*")
 
 
@@ -24,7 +25,8 @@ def parse_span(value: str | int | timedelta, field: str) -> timedelta | int:
     """
     span: Any = None
     if isinstance(value, str) and (match := SPAN.fullmatch(value)):
-        span = timedelta(seconds=float(match[1]) * UNITS[match[2]])
+        seconds = float(match[1]) * UNITS[match[2]]
+        span = timedelta(seconds=seconds) if seconds < LONGEST else None
     elif isinstance(value, timedelta) or (isinstance(value, int) and not isinstance(value, bool)):
         span = value
     if span is None or span <= (timedelta(0) if isinstance(span, timedelta) else 0):

@@ -11,6 +11,7 @@ import pandas as pd
 from rekindle.data.contract import Contract
 from rekindle.data.labels import clean_label, known_rows
 from rekindle.data.snapshot import BATCH
+from rekindle.errors import NotEnoughData
 from rekindle.models.signature import Signature
 from rekindle.records import Extent, History
 from rekindle.stats.losses import CappedError, zero_one
@@ -38,15 +39,20 @@ def baselines(
 ) -> dict[str, list[float]]:
     """Mean loss of each served batch under "never" (the first model throughout) and "always" (a new one each batch).
 
-    A batch without a labelled row costs nothing under either. Runs in a training child.
+    A batch without a labelled row costs nothing under either. Runs in a training child. What the first training
+    raises is raised; a later one that fails leaves the model before it serving, as it does live.
     """
     numbers = plan.edges.numbers(plan.rows[source.time])
     measure = loss or _default_loss(plan, source, numbers)
     never: list[float] = []
     always: list[float] = []
-    first = None
+    first = fresh = None
     for seq in range(plan.history, len(plan.edges)):
-        fresh = _fit(source, trainer, window, plan, numbers, seq - 1)
+        try:
+            fresh = _fit(source, trainer, window, plan, numbers, seq - 1)
+        except Exception:
+            if fresh is None:
+                raise
         first = first or fresh
         served = plan.rows[numbers == seq]
         for model, losses in ((first, never), (fresh, always)):
@@ -68,6 +74,8 @@ def _fit(
     contract = Contract.learn(rows, source, task=plan.task)
     checked = contract.check(rows, source).rows
     checked = checked[checked[contract.label].notna()]
+    if len(checked) < 2:
+        raise NotEnoughData(f"{len(checked)} labelled rows up to {span.end} are too few to train on")
     checked = checked.assign(**{BATCH: plan.edges.numbers(checked[source.time])})
     table = make_table(checked, contract, Signature(contract.features), chosen.half_life)
     model = trainer.fit(table, None, None)
