@@ -42,7 +42,7 @@ def test_what_is_no_span_is_refused_by_name(wrong):
     assert caught.value.field == "every"
 
 
-@given(st.integers(1, 10**6), st.sampled_from(["s", "min", "h", "d", "w"]))
+@given(st.integers(1, 50_000), st.sampled_from(["s", "min", "h", "d", "w"]))
 def test_every_whole_number_of_units_is_a_span(number, unit):
     seconds = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}[unit]
     assert parse_span(f"{number}{unit}", "every") == timedelta(seconds=number * seconds)
