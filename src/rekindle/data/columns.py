@@ -122,7 +122,7 @@ def as_text(values: pd.Series) -> pd.Series:
     """Values as text, missing ones None; a whole number reads the same whether it came as 7 or 7.0."""
     missing = values.isna()
     if not isinstance(values.dtype, pd.StringDtype):
-        values = values.astype(object).map(_text, na_action="ignore")
+        values = _mapped(values)
     else:
         values = values.astype(object)
         try:
@@ -130,6 +130,16 @@ def as_text(values: pd.Series) -> pd.Series:
         except UnicodeEncodeError:
             values = values.map(_text, na_action="ignore")
     return values.where(~missing, None)
+
+
+def _mapped(values: pd.Series) -> pd.Series:
+    """Each distinct value is written once; values that cannot be told apart by hash one by one."""
+    try:
+        codes, distinct = pd.factorize(values.astype(object), use_na_sentinel=True)
+    except TypeError:
+        return values.astype(object).map(_text, na_action="ignore")
+    written = np.array([*(_text(v) for v in distinct), None], dtype=object)
+    return pd.Series(written[codes], index=values.index, dtype=object)
 
 
 def mark(reasons: NDArray[Any], where: NDArray[np.bool_], reason: str) -> None:

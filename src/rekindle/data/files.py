@@ -41,6 +41,9 @@ class _Files(Columns):
 
     path: str = ""
     _layouts: dict[str, _Layout] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _extents: dict[tuple[object, ...], Extent] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def files(self) -> list[str]:
         """The files the path stands for, sorted. Raises SourceError when there is none, or an empty one."""
@@ -80,7 +83,13 @@ class _Files(Columns):
 
     def extent(self) -> Extent:
         files = self.files()
-        time = self._layout(files).time
+        layout = self._layout(files)
+        if layout.print not in self._extents:
+            self._extents.clear()
+            self._extents[layout.print] = self._measured(files, layout.time)
+        return self._extents[layout.print]
+
+    def _measured(self, files: list[str], time: TimeColumn) -> Extent:
         row = duck.run(
             f"SELECT min({time.micros}), max({time.micros}), count({time.micros}) FROM {self.relation(files)}",
             reading=self.path,
@@ -250,6 +259,7 @@ def _init(source: _Files, path: str | Path, *columns: Any) -> None:
         object.__setattr__(source, name, value)
     object.__setattr__(source, "path", str(path))
     object.__setattr__(source, "_layouts", {})
+    object.__setattr__(source, "_extents", {})
     if "://" in str(path):
         raise DeclarationError("path", str(path), "give a path on this machine; buckets are not read yet")
     source.__post_init__()

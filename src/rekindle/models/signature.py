@@ -52,9 +52,7 @@ class Signature:
                     f"the rows hold the feature {column.name!r} twice; give each column its own name"
                 )
             if column.kind == "category":
-                text = pd.Index(values.astype(object).map(_text, na_action="ignore"), dtype=object)
-                levels = pd.Index(column.levels, dtype=object)
-                prepared[column.name] = pd.Categorical.from_codes(levels.get_indexer(text), levels)
+                prepared[column.name] = _categories(values, column.levels, pd)
             elif column.kind == "text":  # adopted models bring their own encoders
                 prepared[column.name] = values.astype(object)
             else:
@@ -111,6 +109,14 @@ def _text(value: Any) -> str:
     """A category as the contract writes it: 7.0 is "7", as it is among whole numbers."""
     whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
     return str(int(value) if whole else value)
+
+
+def _categories(values: pd.Series, levels: Sequence[str], pd: Any) -> Any:
+    """Each distinct value is looked up once, however many rows bear it."""
+    codes, distinct = pd.factorize(values.astype(object), use_na_sentinel=True)
+    known = pd.Index(levels, dtype=object)
+    places = known.get_indexer(pd.Index([_text(v) for v in distinct], dtype=object))
+    return pd.Categorical.from_codes(np.append(places, -1)[codes], known)
 
 
 def _numbers(values: pd.Series, name: str) -> Any:
