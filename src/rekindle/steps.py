@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from rekindle.data.cadence import moment_json, moment_of
 from rekindle.data.contract import Checked, Contract
@@ -194,11 +195,12 @@ def release(story: Story, conn: Connection) -> dict[str, Any]:
     found, loop, now = story.found, story.loop, story.shop.clock.now()
     expected = found["select"]["champion"]
     before = None if expected is None else versions.get(conn, loop.name, expected)
+    newest = versions.newest(conn, loop.name, limit=1)
     facts = {k: v for k, v in story.facts().items() if k != "verdicts"}
     version = Version(
         loop=loop.name,
         number=versions.next_number(conn, loop.name),
-        label=versions.next_label(None if before is None else before.label),
+        label=versions.next_label(newest[0].label if newest else None),  # after a rollback, too: labels never repeat
         folder=found["train"]["candidate"],
         run=story.run.id,
         batch=found["snapshot"]["newest_batch"],
@@ -276,11 +278,15 @@ def _window(told: dict[str, Any]) -> Window:
 
 def _batches_in(window: Window, cadence: Cadence, newest: int) -> float:
     """Length of a window in batches; where older rows weigh less, the sum of the batches' weights."""
-    oldest = 0 if window.start is None else newest
-    while oldest > 0 and cadence.span(oldest).start > window.start:  # type: ignore[operator]
-        oldest -= 1
-    ages = np.arange(newest - oldest + 1, dtype=np.float64)
-    return float(age_weights(ages, window.half_life).sum())
+    oldest = 0
+    if window.start is not None:
+        oldest = min(max(0, int(cadence.numbers(pd.Series([window.start]))[0])), newest)
+    held = newest - oldest + 1
+    if window.half_life is None:
+        return float(held)
+    # The sum of a geometric series: a leap of an index may lay more batches than fit into memory.
+    newer = float(age_weights(np.ones(1), window.half_life)[0])
+    return float((1 - newer**held) / (1 - newer)) if newer < 1 else float(held)
 
 
 def _score_plan(story: Story) -> ScorePlan:

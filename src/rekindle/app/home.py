@@ -171,6 +171,10 @@ class Home:
         """Make the previous version champion again, at once."""
         loop = self._loop(name)
         with self.store.begin() as conn:
+            if versions.alias(conn, name, versions.PREVIOUS) is None:
+                raise UnknownName(
+                    f"earlier version of {name}: nothing to roll back to; version", "previous", ()
+                )
             alias = versions.rollback(conn, name, self.clock.now())
             back = versions.get(conn, name, alias.version)
             payload = {

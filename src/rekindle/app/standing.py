@@ -144,7 +144,7 @@ def status_of(loop: Loop, shop: Workshop) -> dict[str, Any]:
     own = {} if champion is None else losses.get(champion.number, {})
     told: dict[str, Any] = {
         "loop": loop.name,
-        "health": _health(champion, last, newest_run),
+        "health": "paused" if stored.paused else _health(champion, last, newest_run),
         "paused": stored.paused,
         "act": loop.act.value,
         "champion": None if champion is None else champion.label,

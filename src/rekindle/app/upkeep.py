@@ -46,7 +46,8 @@ def keep_up(home: Home, names: list[str], say: Callable[[str], None]) -> int:
     with home.lock.held("up", wait=PATIENCE):
         before = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGINT)}
         try:
-            say(f"up: {len(names)} loops, home {home.folder}; stop with Ctrl-C")
+            shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            say(f"up: {shown}; home {home.folder}; a line for each batch; stop with Ctrl-C")
             with home.store.begin() as conn:
                 commands.requeue(conn)
             _serve(home, names, say, wake)

@@ -41,7 +41,7 @@ def learn_column(name: str, values: pd.Series) -> tuple[Column | None, str]:
     if not isinstance(values.dtype, pd.CategoricalDtype) and _numeric_share(there) >= NUMERIC:
         return Column(name, "number"), ""
     counts = as_text(there).value_counts()
-    most_differ = len(counts) > 1000 and len(counts) > 0.5 * len(there)
+    most_differ = len(counts) > 1000 and len(counts) > 0.1 * len(there)
     if most_differ or (len(counts) > 50 and len(counts) > 0.9 * len(there)):
         return None, "nearly every value is different: an identifier?"
     return Column(name, "category", tuple(str(v) for v in counts.index[:LEVELS])), ""

@@ -64,6 +64,8 @@ def freeze(
             "task": task,
             **about,
         }
+        if not _writable(rows):
+            manifest["columns"] = [str(c) for c in rows.columns]
         try:
             _write(rows, folder, manifest)
         except OSError as error:
@@ -76,7 +78,7 @@ def freeze(
 def _write(rows: pd.DataFrame, folder: Path, manifest: dict[str, Any]) -> None:
     with whole_folder(folder, replace=folder.exists()) as scratch:
         part = scratch / PART
-        _copy(rows, part)
+        _copy(rows if "columns" not in manifest else rows.set_axis(_numbered(rows), axis=1), part)
         whole = part.read_bytes()
         manifest["files"] = {
             PART: {
@@ -110,7 +112,8 @@ def thaw(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     manifest = manifest_of(folder)
     if not _whole(folder, manifest):
         raise SourceError(f"snapshot {folder} was altered since it was frozen. Start the run again.")
-    return _read(folder / PART), manifest
+    rows = _read(folder / PART)
+    return rows.set_axis(manifest.get("columns", rows.columns), axis=1), manifest
 
 
 def _read(part: Path) -> pd.DataFrame:
@@ -156,6 +159,16 @@ def _whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
     except OSError:
         return False
     return bool(held == manifest["files"][PART]["sha256"])
+
+
+def _writable(rows: pd.DataFrame) -> bool:
+    """Can the column names stand in the file? DuckDB takes "Age" and "age" for one name, and ends one at NUL."""
+    names = [str(c) for c in rows.columns]
+    return len({n.casefold() for n in names}) == len(names) and not any(n == "" or "\x00" in n for n in names)
+
+
+def _numbered(rows: pd.DataFrame) -> list[str]:
+    return [f"c{k}" for k in range(len(rows.columns))]
 
 
 def _unboxed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -36,7 +36,7 @@ class Bundle:
     loop: str  # the model's name
     version: int  # registry number; 0 while it is a candidate
     label: str  # what people read, e.g. "v16"
-    signature: Signature  # the columns it takes
+    signature: Signature = field(repr=False)  # the columns it takes
     task: str  # "classification" or "regression"
     classes: tuple[Any, ...]  # class labels in the order of the probabilities; empty for regression
     manifest: Mapping[str, Any] = field(repr=False)  # everything the folder says about itself

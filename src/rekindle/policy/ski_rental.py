@@ -53,7 +53,7 @@ class SkiRental:
             "signals": [s.reason for s in view.signals],
         }
         saving = _expected_saving([loss - fresh for _, loss in served], price)
-        said = _in_words(excess, price)
+        said = _in_words(excess, price, fresh)
         if excess >= price or price <= 0:
             return Decision(Action.RETRAIN, "SkiRental", said, evidence, expected_saving=saving, price=price)
         more = f"{price - excess:.3f} more excess loss"
@@ -65,11 +65,11 @@ class SkiRental:
         """Learns nothing: all it needs stands in the view."""
 
 
-def _in_words(excess: float, price: float) -> str:
+def _in_words(excess: float, price: float, fresh: float) -> str:
     if price <= 0:
         return "a retraining costs nothing, as far as is known"
     if excess <= 0:
-        return "no excess loss so far: the champion does no worse than when it was fresh"
+        return f"no excess loss so far over the champion's own fresh loss {fresh:.3f}"
     return f"excess loss paid so far {excess / price:.1f} of a retraining's price"
 
 

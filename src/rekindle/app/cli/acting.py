@@ -69,6 +69,7 @@ def rollback(target: str, /, *, reason: Reason = "", home: HomeFlag = None) -> N
     with place:
         for name in names:
             said(f"{name}: {place.rollback(name, reason).label} is champion again")
+    said("the next batch may retrain once more; `rekindle pause` holds it", "dim")
 
 
 def pause(target: str, /, *, home: HomeFlag = None) -> None:
@@ -140,7 +141,18 @@ def print_tick(report: TickReport) -> None:
         said(f"  {report.error}", "red")
     elif not report.decisions and report.run is None:
         said(f"  no batch was due; {report.next}", "dim")
-    for decision in report.decisions:
+    missed = [d for d in report.decisions if d.rule == "Missed"]
+    if missed:
+        told = (
+            f"batches {missed[0].batch} to {missed[-1].batch}"
+            if len(missed) > 1
+            else f"batch {missed[0].batch}"
+        )
+        said(
+            f"  {told}: missed and scored late: {len(missed)} would have retrained; only the newest may",
+            "dim",
+        )
+    for decision in (d for d in report.decisions if d.rule != "Missed"):
         said(f"  batch {decision.batch}: {decision.action.value}: {decision.reason} ({decision.rule})",
              ACTION_STYLE.get(decision.action.value, ""))  # fmt: skip
     if report.run is not None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+STAMP = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?\+00:00")  # shown to the second, in UTC
 
 __all__ = ["ACTION_STYLE", "console", "print_json", "print_table", "said"]
 
@@ -36,7 +39,7 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[
         return
     table = Table(title=title, title_justify="left", show_lines=False, header_style="bold")
     for heading in columns.values():
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "run")  # ids are copied from here
     for row in rows:
         table.add_row(*(_cell(key, row.get(key)) for key in columns))
     out.print(table)
@@ -50,6 +53,8 @@ def said(line: str, style: str = "") -> None:
 def _cell(key: str, value: Any) -> Text:
     if value is None or value == "":
         return Text("-", style="dim")
+    if isinstance(value, str) and (stamp := STAMP.fullmatch(value)):
+        return Text(f"{stamp[1]} {stamp[2]}")
     if isinstance(value, float):
         return Text(f"{value:.4g}")
     return Text(str(value), style=ACTION_STYLE.get(str(value), ""))

@@ -121,6 +121,8 @@ def _print_check(report: CheckReport) -> None:
     if decision is None:
         said(f"  nothing to decide yet; {report.next}")
         return
+    if not report.due:
+        said(f"  nothing is due. The last decision, on batch {decision.batch}, was:", "dim")
     said(f"  {decision.action.value}: {decision.reason} ({decision.rule}, batch {decision.batch})",
          ACTION_STYLE.get(decision.action.value, ""))  # fmt: skip
     if decision.price is not None and decision.expected_saving is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +22,7 @@ from sklearn.ensemble import HistGradientBoosting{kind}
 
 {variable} = rk.Loop(
     "{name}",
-    source=rk.{source}({path!r}, time={time!r}, label={label!r}),
+    source=rk.{source}({path}, time={time}, label={label}),
     trainer=rk.Estimator(HistGradientBoosting{kind}()),
     every={every},  # one evaluation batch
     # What one retraining costs, and one error: money in, decisions out. Replace the example by your own figures.
@@ -60,7 +61,7 @@ def init(
     text = TEMPLATE.format(
         name=name, variable=variable, variable_upper=variable.upper(), kind=kind, every=every,
         source="CSV" if data and Path(data).suffix == ".csv" else "Parquet",
-        path=data or f"{name}/*.parquet", time=time, label=label,
+        path=json.dumps(data or f"{name}/*.parquet"), time=json.dumps(time), label=json.dumps(label),
     )  # fmt: skip
     file.write_text(text)
     if found:
@@ -118,5 +119,7 @@ def _look(path: str, time: str, label: str) -> tuple[str, str, str]:
     extent = source.extent()
     every = default_every(extent)
     shown = str(every) if isinstance(every, int) else '"1d"'
-    found = f"{extent.rows:,} rows, {contract.task} of {label!r}, {len(contract.features)} features"
+    found = f"{extent.rows:,} rows, {contract.task} of {label!r}, features: {', '.join(contract.names)}"
+    if contract.left_out:
+        found += f"\nleft out: {', '.join(contract.left_out)}"
     return ("Classifier" if contract.task == "classification" else "Regressor"), shown, found

@@ -46,6 +46,7 @@ class Prepared:
     loop: Loop
     edges: Edges
     contract: Contract  # what was worked out of the history
+    missing: dict[str, float]  # feature -> share of the history's rows without a value, where there are such
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ def prepare(stream: Stream, batches_: int = BATCHES) -> Prepared:
         every=edges,
         metric=stream.metric,
     )
-    return Prepared(stream, loop, edges, contract)
+    gone = history[list(contract.names)].isna().mean()
+    return Prepared(stream, loop, edges, contract, {str(k): float(v) for k, v in gone.items() if v > 0})
 
 
 def default_trainer(task: str) -> Estimator:

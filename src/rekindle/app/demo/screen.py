@@ -20,6 +20,10 @@ from rekindle.records import Run
 
 __all__ = ["Watching", "as_json", "close", "introduce"]
 
+LOSS_IS = {
+    "classification": "share of wrong predictions",
+    "regression": "absolute error in spreads (p95 - p5) of the target, 1 at most",
+}
 BARS = " ▁▂▃▄▅▆▇█"
 SHOWN = 14  # newest decisions in the live table
 
@@ -33,6 +37,9 @@ def introduce(prepared: Prepared) -> None:
     out.print(f"  task: {contract.task} of {contract.label!r}; features: {counted}")
     if contract.left_out:
         out.print(f"  left out: {', '.join(contract.left_out)}")
+    holes = ", ".join(f"{name} {share:.1%}" for name, share in prepared.missing.items())
+    out.print(f"  missing values: {holes or 'none'}")
+    out.print(f"  loss: {LOSS_IS[contract.task]}")
     out.print(f"  {len(prepared.edges)} batches of equal size, the first {HISTORY} are history")
     out.print(f"  one retraining costs {DEFAULT_PRICE}: it pays once it saves 2 points of one batch's loss")
 
@@ -117,10 +124,7 @@ def close(played: Played) -> None:
     out.print(
         f"runs: {told}. cost = sum of the batches' mean losses + {played.price:g} for every training, kept or released"
     )
-    out.print(
-        "next: `rekindle demo --data FILE --time COL --label COL` on your own rows, or `rekindle init NAME`",
-        style="dim",
-    )
+    out.print(played.prepared.stream.next, style="dim")
 
 
 def as_json(played: Played) -> dict[str, Any]:

@@ -32,6 +32,9 @@ class Stream:
     source: Source
     about: str  # one sentence for people
     metric: str | None = None  # None: the default of the task
+    next: str = (
+        "next: `rekindle demo --data FILE --time COL --label COL` on your own rows, or `rekindle init NAME`"
+    )
 
 
 def named(name: str) -> Stream:
@@ -45,7 +48,8 @@ def named(name: str) -> Stream:
 def own_file(path: str, time: str, label: str, tz: str | None = None) -> Stream:
     """Any Parquet or CSV file of the user's."""
     kind = CSV if Path(path).suffix.lower() in (".csv", ".tsv", ".txt") else Parquet
-    return Stream(Path(path).stem, kind(path, time=time, label=label, tz=tz), f"rows of {path}")
+    onward = f"next: `rekindle init NAME --data {path} --time {time} --label {label}`, then `rekindle check`"
+    return Stream(Path(path).stem, kind(path, time=time, label=label, tz=tz), f"rows of {path}", next=onward)
 
 
 def credit(seed: int = 42) -> Stream:
