@@ -260,6 +260,11 @@ def test_a_column_called_reason_or_batch_is_not_overwritten() -> None:
     assert quarantined[["reason", "reason_in_source"]].to_numpy().tolist() == [["'x' is infinite", "a"]]
 
 
+def test_a_name_that_cannot_be_written_is_no_feature() -> None:
+    contract = Contract.learn(table(**{"a\x00b": 1.0}), SOURCE)
+    assert contract.left_out == ("a\x00b (a NUL in its name)",)
+
+
 def test_one_bad_label_does_not_turn_all_labels_into_text() -> None:
     contract = Contract.learn(table(), SOURCE)
     checked = contract.check(table().assign(y=["yes", *["0", "1"] * 49, None]), SOURCE)

@@ -114,6 +114,14 @@ def test_names_with_quotes_and_spaces(tmp_path: Path) -> None:
     assert list(thaw(made.folder)[0].columns) == list(odd.columns)
 
 
+@pytest.mark.parametrize("names", [("Age", "age"), ("a\x00b", "a\x00c"), ("", " "), ("c0", "C1")])
+def test_names_that_the_writer_would_confuse(tmp_path: Path, names: tuple[str, str]) -> None:
+    odd = rows().rename(columns={"x": names[0], "count": names[1]})
+    back, manifest = thaw(frozen(odd, tmp_path, features=names).folder)
+    assert list(back.columns) == list(odd.columns)
+    assert canonical_hash(back) == manifest["content_hash"]
+
+
 def test_an_integer_axis_and_no_rows(tmp_path: Path) -> None:
     made = frozen(rows().assign(t=np.arange(300)[::-1]), tmp_path)
     assert thaw(made.folder)[0]["t"].tolist() == list(range(300))

@@ -59,6 +59,10 @@ def test_cases_by_hand(view_of, losses, price, retrain):
     assert (decision.action is Action.RETRAIN) == retrain
 
 
+def test_the_price_exactly_is_enough(view_of):
+    assert RULE.decide(view_of(served([0.0, 0.0, 0.5]), price=0.5)).action is Action.RETRAIN
+
+
 def test_a_kept_champion_pays_again_from_the_last_training(view_of):
     """The training was paid for: without the reset a candidate that was kept back would be trained each batch."""
     losses = [0.10, 0.10, 0.20, 0.20, 0.20]  # batches 8 .. 12

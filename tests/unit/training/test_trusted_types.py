@@ -39,6 +39,7 @@ from rekindle.training.trusted import refused_types
         "scipy.stats._distn_infrastructure.rv_frozen",  # its __setstate__ executes text
         "sklearn.utils._testing.check_output",  # subprocess's own, imported there
         "sklearn.base.inspect",
+        "sklearn.pipeline.chain",  # a class, but not one of scikit-learn's
         "sklearn.datasets.fetch_openml",
         "sklearn.datasets._base.load_files",
         "sklearn.tree._export.export_graphviz",
