@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 from looptoys import champion, counted, ran, told
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sqlalchemy import event
 
 import rekindle as rk
@@ -21,6 +23,7 @@ from rekindle.app.home import Home
 from rekindle.clock import ManualClock
 from rekindle.data import snapshot
 from rekindle.errors import NotEnoughData, SchemaError, SourceError, StoreError
+from rekindle.observing import Scorer
 
 NOON = datetime(2026, 3, 2, tzinfo=UTC)
 TREES = HistGradientBoostingClassifier(max_iter=5, max_leaf_nodes=4)
@@ -112,6 +115,24 @@ def test_a_bad_row_is_quarantined_and_the_others_are_scored(
     assert champion(made.home) == "v1"
 
 
+def test_a_batch_with_a_bad_row_is_scored_once(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its label is known, but the row never counts: that is no label that came late."""
+    made = bench().start()
+    made.next_batch(put("x0", "inf"))
+    scored: list[int] = []
+    plain = Scorer.score
+
+    def score(self: Scorer, checked: Any, span: Any, known: Any) -> Any:
+        scored.append(span.seq)
+        return plain(self, checked, span, known)
+
+    monkeypatch.setattr(Scorer, "score", score)
+    made.home.tick("toy")
+    assert scored == []
+
+
 def test_duplicated_ids(bench: Callable[..., Bench], stream_frame: Callable[..., Rows]) -> None:
     rows = stream_frame(600, seed=1).assign(key=range(600))
     made = bench(rows=rows, id="key").start()
@@ -173,6 +194,21 @@ def test_a_champion_that_cannot_predict_does_not_stand_in_the_way_of_a_retrainin
     assert report.outcome == "ERROR"
     assert "Input X contains NaN" in report.run.cause
     assert champion(made.home) == "v1"
+
+
+def test_a_champion_that_cannot_take_the_rows_is_replaced_by_one_that_can(
+    bench: Callable[..., Bench], home_of: Callable[..., Home]
+) -> None:
+    made = bench(trainer=rk.Estimator(LogisticRegression()), features=["x0", "x1"]).start()
+    assert made.next_batch(put("x0", "")).decisions[0].action == "escalate"
+    imputing = rk.Estimator(make_pipeline(SimpleImputer(), LogisticRegression()))
+    home = home_of(rk.Loop("toy", made.loop.source, imputing, every=100, policy=rk.Never(), guards=[], triggers=[],
+                           gates=[rk.NotWorse()], features=["x0", "x1"]))  # fmt: skip
+    report = home.tick("toy")
+    assert report.decisions[0].reason.endswith("declaration changed")
+    assert report.outcome == "PROMOTED"
+    made.write(made.rows)
+    assert [d.action for d in home.tick("toy").decisions] == ["wait"]
 
 
 def test_one_class_only_in_a_batch(bench: Callable[..., Bench]) -> None:
@@ -259,6 +295,26 @@ def test_a_broken_file_stops_the_tick_and_nothing_is_lost(
     with pytest.raises((SourceError, NotEnoughData), match=said):
         made.home.tick("toy")
     made.goes_on()
+
+
+def test_a_leap_of_the_index_in_the_history_costs_no_memory(
+    bench: Callable[..., Bench], stream_frame: Callable[..., Rows]
+) -> None:
+    rows = stream_frame(400, seed=1)
+    rows.loc[390:, "t"] += 10**15
+    report = bench(rows=rows).home.tick("toy")
+    assert report.outcome == "PROMOTED", report.run.cause
+    assert report.run.metadata["window_batches"] == pytest.approx(9.17, abs=0.01)
+
+
+def test_column_names_that_differ_in_case_only(
+    tmp_path: Path, home_of: Callable[..., Home], stream_frame: Callable[..., Rows]
+) -> None:
+    rows = stream_frame(400, seed=1).rename(columns={"x0": "Age", "x1": "age"})
+    source = rk.Frame(rows, time="t", label="label")
+    home = home_of(rk.Loop("toy", source, rk.Estimator(TREES), every=100, triggers=[rk.DataDrift()]))
+    assert home.tick("toy").outcome == "PROMOTED"
+    assert {"Age", "age"} <= set(home.champion("toy").signature.names)
 
 
 def test_a_file_that_is_gone_or_a_folder(bench: Callable[..., Bench]) -> None:

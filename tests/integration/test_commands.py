@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from rekindle.app.lock import HomeLock
 from rekindle.app.upkeep import keep_up
 from rekindle.clock import ManualClock
 from rekindle.errors import HomeBusy, SourceError
-from rekindle.records import Batch, Signal
+from rekindle.records import Batch, Decision, Signal, View
 from rekindle.store import commands
 from rekindle.triggers.timed import Never
 
@@ -125,6 +126,31 @@ def test_a_command_taken_by_an_up_that_died_is_taken_again(home_of: HomeOf, stre
     serve(home, lambda: queued(home)["retrain"][0] == "done")
     assert ran(home)[0].reason.endswith("by hand")
     assert champion(home) == "v1"
+
+
+def test_a_long_check_holds_nobody_up_and_leaves_nothing(home_of: HomeOf, stream_frame: Rows) -> None:
+    loop = toy_loop(stream_frame(900), until=400)
+    home = home_of(loop)
+    home.tick("toy")
+    loop.source.until = 600
+    beside: list[str] = []
+
+    class Writes(AtBatches):
+        def decide(self, view: View) -> Decision:
+            with ThreadPoolExecutor(1) as thread:  # another process would do the same
+                thread.submit(lambda: home.pause("toy")).result(20)
+            beside.append(f"wrote during batch {view.batch}")
+            return super().decide(view)
+
+    loop.policy = Writes((5,))
+    report = home.check("toy")
+    assert beside == ["wrote during batch 4", "wrote during batch 5"]
+    assert report.advised
+    assert report.due == 2
+    assert counted(home) == {}
+    assert len(told(home)) == 1
+    assert len(ran(home)) == 1
+    assert home.status("toy")[0]["paused"]
 
 
 def test_pause_resume_rollback_and_looking_work_beside_up(home_of: HomeOf, stream_frame: Rows) -> None:

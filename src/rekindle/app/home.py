@@ -112,7 +112,10 @@ class Home:
     def check(self, name: str) -> CheckReport:
         """What a tick would decide now. Nothing is stored, trained or changed."""
         loop = self._loop(name)
-        with TemporaryDirectory(prefix="rekindle-check-") as aside, rehearse(self.store) as rehearsal:
+        with (
+            TemporaryDirectory(prefix="rekindle-check-") as aside,
+            rehearse(self.store, Path(aside)) as rehearsal,
+        ):
             shop = standing.rehearsal_shop(self.shop, rehearsal, Path(aside))
             changed = standing.changed(shop, name)
             return standing.check_report(loop, shop, monitor.tick(loop, shop), changed)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from rekindle.loop import Loop
     from rekindle.records import Decision, Run, Version
+    from rekindle.store import Store
     from rekindle.store.rehearsal import Rehearsal
     from rekindle.workshop import Workshop
 
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 
-def rehearsal_shop(shop: Workshop, rehearsal: Rehearsal, aside: Path) -> Workshop:
+def rehearsal_shop(shop: Workshop, rehearsal: Store | Rehearsal, aside: Path) -> Workshop:
     """The same surroundings, with a store in which nothing stays and a folder that goes."""
     registry = Registry(rehearsal, shop.registry.folder)  # type: ignore[arg-type]
     return replace(shop, store=rehearsal, registry=registry, folder=aside)  # type: ignore[arg-type]

@@ -46,7 +46,7 @@ def test_rolling_by_span_units_or_batches() -> None:
 
 
 def test_rolling_further_back_than_the_calendar_is_everything() -> None:
-    assert Rolling("900000d")(on_dates()).start is None
+    assert Rolling(timedelta(days=900_000))(on_dates()).start is None
 
 
 def test_rolling_in_the_wrong_unit_is_told_so() -> None:
