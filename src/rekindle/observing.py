@@ -115,11 +115,13 @@ class Scorer:
         relabelled = []
         for before in late:
             own = rows[numbers == before.span.seq]
-            known = known_at(own, self.loop.source, now)
-            if int(known.sum()) <= before.labelled:
+            if int(known_at(own, self.loop.source, now).sum()) <= before.labelled:
                 continue
             checked = self.contract.check(own, self.loop.source)
-            seen = self.score(checked, before.span, known_at(checked.rows, self.loop.source, now))
+            known = known_at(checked.rows, self.loop.source, now)
+            if int(known.sum()) <= before.labelled:  # the others are in quarantine, labelled or not
+                continue
+            seen = self.score(checked, before.span, known)
             with self.shop.store.begin() as conn:
                 batches.update_labelled(conn, self.loop.name, before.span.seq, seen.stored.labelled)
                 self.keep(conn, seen)

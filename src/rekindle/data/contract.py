@@ -63,9 +63,14 @@ class Contract:
         candidates = [c for c in rows.columns if c not in reserved and (not features or c in features)]
         kept, left_out = [], list(getattr(source, "left_out", ()))
         for name in candidates:
-            column, why = (
-                (None, "a name that rekindle uses") if name == BATCH else learn_column(name, rows[name])
+            told = (
+                "a name that rekindle uses"
+                if name == BATCH
+                else "a NUL in its name"
+                if "\x00" in name
+                else ""
             )
+            column, why = (None, told) if told else learn_column(name, rows[name])
             if column is None:
                 left_out.append(f"{name} ({why})")
             else:
