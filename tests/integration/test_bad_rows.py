@@ -19,9 +19,12 @@ from sklearn.pipeline import make_pipeline
 from sqlalchemy import event
 
 import rekindle as rk
+from rekindle.app.config import Settings
 from rekindle.app.home import Home
+from rekindle.app.loading import LoopsFile
 from rekindle.clock import ManualClock
 from rekindle.data import snapshot
+from rekindle.engine.nursery import Nursery
 from rekindle.errors import NotEnoughData, SchemaError, SourceError, StoreError
 from rekindle.observing import Scorer
 
@@ -32,25 +35,26 @@ Change = Callable[[Rows], Any]
 
 
 class Bench:
-    """One loop on a CSV file that a test rewrites; 400 rows are history, batches hold 100."""
+    """One loop on `rows.csv` of the present folder, which a test rewrites; 400 rows are history, batches hold 100."""
 
-    def __init__(self, folder: Path, home_of: Callable[..., Home], rows: Rows, **fields: Any) -> None:
-        self.path, self.rows = folder / "rows.csv", rows
+    def __init__(self, rows: Rows, **fields: Any) -> None:
+        self.path, self.rows = Path("rows.csv"), rows
         columns = {c: fields.pop(c) for c in ("id", "label_time", "tz") if c in fields}
         given = {"trainer": rk.Estimator(TREES), "policy": rk.Never(), "triggers": [rk.DataDrift(min_rows=50)],
                  "gates": [], "guards": [], "every": 100}  # fmt: skip
-        source = rk.CSV(self.path, time="t", label="label", **columns)
-        self.clock = fields.pop("clock", None)
-        self.loop = rk.Loop("toy", source, **{**given, **fields})
+        self.loop = rk.Loop(
+            "toy", rk.CSV(self.path, time="t", label="label", **columns), **{**given, **fields}
+        )
         self.write(rows.head(400))
-        self.home = home_of(self.loop, clock=self.clock)
+        self.home: Home
 
     def write(self, rows: Rows) -> None:
         rows.to_csv(self.path, index=False)
 
     def start(self) -> Bench:
         """The first champion."""
-        assert self.home.tick("toy").outcome == "PROMOTED", ran(self.home)[-1].cause
+        if champion(self.home) is None:
+            assert self.home.tick("toy").outcome == "PROMOTED", ran(self.home)[-1].cause
         return self
 
     def next_batch(self, change: Change) -> Any:
@@ -68,12 +72,39 @@ class Bench:
         assert champion(self.home) == "v1"
 
 
+@pytest.fixture(scope="module")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, nursery: Nursery, stream_frame: Callable[..., Rows]
+) -> Path:
+    """The home of the plainest bench, with its champion: most tests begin on a copy."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        made = Bench(stream_frame(600, seed=1))
+        declared = [LoopsFile("", "", (made.loop,), None, None)]
+        with Home(declared, Settings(home=folder / "home"), nursery=nursery) as made.home:
+            made.start()
+    return folder / "home"
+
+
 @pytest.fixture
 def bench(
-    tmp_path: Path, home_of: Callable[..., Home], stream_frame: Callable[..., Rows]
+    tmp_path: Path,
+    trained: Path,
+    home_of: Callable[..., Home],
+    stream_frame: Callable[..., Rows],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., Bench]:
+    monkeypatch.chdir(tmp_path)
+
     def make(**fields: Any) -> Bench:
-        return Bench(tmp_path, home_of, fields.pop("rows", stream_frame(600, seed=1)), **fields)
+        clock = fields.pop("clock", None)
+        if not fields:
+            shutil.copytree(trained, tmp_path / "home")
+        rows = fields.pop("rows", stream_frame(600, seed=1))
+        made = Bench(rows, **fields)
+        made.home = home_of(made.loop, clock=clock)
+        return made
 
     return make
 
@@ -330,7 +361,7 @@ def test_a_file_that_is_gone_or_a_folder(bench: Callable[..., Bench]) -> None:
 
 
 def test_an_empty_file_at_the_start_trains_nothing(bench: Callable[..., Bench]) -> None:
-    made = bench()
+    made = bench(triggers=[])
     made.write(made.rows.head(0))
     with pytest.raises(NotEnoughData, match="the source has no rows yet"):
         made.home.tick("toy")
@@ -475,12 +506,12 @@ def test_a_full_disk_in_the_middle_of_a_snapshot(
 def test_a_file_where_the_home_should_be(tmp_path: Path, bench: Callable[..., Bench]) -> None:
     (tmp_path / "home").write_text("not a folder")
     with pytest.raises(StoreError, match=r"the home .* cannot be made.*--home FOLDER or REKINDLE_HOME"):
-        bench()
+        bench(triggers=[])
 
 
 @pytest.mark.parametrize("place", ["snapshots", "models", "runs", "quarantine"])
 def test_a_file_where_a_folder_of_the_home_should_be(bench: Callable[..., Bench], place: str) -> None:
-    made = bench()
+    made = bench(triggers=[])
     (made.home.folder / place).mkdir(exist_ok=True)
     shutil.rmtree(made.home.folder / place)
     (made.home.folder / place).write_text("not a folder")
