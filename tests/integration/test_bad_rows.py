@@ -473,10 +473,12 @@ def test_a_full_disk_under_the_quarantine(
     bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = bench().start()
-    no_room(monkeypatch, "quarantine")
-    with pytest.raises(StoreError, match=r"batch-4.csv cannot be written: No space left.*Free some space"):
-        made.next_batch(put("x0", "inf"))
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        no_room(patch, "quarantine")
+        with pytest.raises(
+            StoreError, match=r"batch-4.csv cannot be written: No space left.*Free some space"
+        ):
+            made.next_batch(put("x0", "inf"))
     made.next_batch(put("x0", "inf"))
     assert counted(made.home)[4] == (100, 99)
     assert quarantined(made) == ["'x0' is infinite"]
@@ -491,14 +493,14 @@ def test_a_full_disk_in_the_middle_of_a_snapshot(
         part.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(snapshot, "_copy", full)
-    report = made.next_batch(lambda rows: rows)
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshot, "_copy", full)
+        report = made.next_batch(lambda rows: rows)
     assert report.outcome == "ERROR"
     assert "cannot be written" in report.run.cause
     assert "Free some space" in report.run.cause
     assert champion(made.home) == "v1"
     assert not list((made.home.folder / "snapshots" / "toy").glob(".new-*"))
-    monkeypatch.undo()
     made.write(made.rows)
     assert made.home.tick("toy").outcome == "PROMOTED"
 
