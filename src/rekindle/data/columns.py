@@ -19,6 +19,7 @@ LEVELS = 250  # categories kept apart; rarer ones read as missing
 CLASSES = 20  # a whole-number label with more distinct values than this is a quantity
 NUMERIC = 0.95  # share of a text column that must be numbers: a few words among numbers are bad rows, not a category
 NUMERIC_LABEL = 0.99  # the same for labels, where a rare word may be a class
+GLANCE = 500  # values that are looked at before all are
 WHOLE = 2.0**53  # whole floats beyond this are no exact class numbers
 # What a column of truths may say in text; the CSV reader knows the same words.
 TRUTHS = {"true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "n": 0.0}
@@ -38,7 +39,7 @@ def learn_column(name: str, values: pd.Series) -> tuple[Column | None, str]:
         return Column(name, "boolean"), ""
     if values.dtype.kind in "iuf":
         return Column(name, "number"), ""
-    if not isinstance(values.dtype, pd.CategoricalDtype) and _numeric_share(there) >= NUMERIC:
+    if not isinstance(values.dtype, pd.CategoricalDtype) and _mostly_numbers(there, NUMERIC):
         return Column(name, "number"), ""
     counts = as_text(there).value_counts()
     most_differ = len(counts) > 1000 and len(counts) > 0.1 * len(there)
@@ -63,6 +64,8 @@ def label_kind(label: pd.Series, name: str, task: str | None) -> tuple[str, str]
         return task, "number"
     if _is_boolean(known):
         return "classification", "boolean"
+    if not _mostly_numbers(known, NUMERIC_LABEL):
+        return "classification", "text"
     numbers = as_numbers(known, name, np.full(len(known), "", dtype=object))
     finite = numbers[np.isfinite(numbers)]
     if not len(finite) or np.isfinite(numbers).mean() < NUMERIC_LABEL:
@@ -157,6 +160,9 @@ def _text(value: Any) -> str:
 def _parsed(values: pd.Series, truths: bool = False) -> NDArray[np.float64]:
     if values.dtype.kind in "mMc":
         return np.full(len(values), np.nan)
+    if isinstance(values.dtype, pd.StringDtype) and not truths:
+        quick = pd.to_numeric(values, errors="coerce")
+        return np.asarray(quick.to_numpy(dtype=np.float64, na_value=np.nan))
     return np.fromiter((_number(v, truths) for v in values), dtype=np.float64, count=len(values))
 
 
@@ -174,8 +180,14 @@ def _number(value: Any, truths: bool) -> float:
         return np.nan
 
 
-def _numeric_share(there: pd.Series) -> float:
-    return float((~np.isnan(_parsed(there))).mean())
+def _mostly_numbers(there: pd.Series, share: float) -> bool:
+    """Is this share of the values a number? A look at some of them answers it for words at once."""
+    if there.dtype.kind in "iuf":
+        return True
+    some = there.iloc[:: max(1, len(there) // GLANCE)]
+    if np.isnan(_parsed(some)).mean() > 0.5:
+        return False
+    return bool((~np.isnan(_parsed(there))).mean() >= share)
 
 
 def _is_boolean(there: pd.Series) -> bool:

@@ -187,6 +187,10 @@ class _Files(Columns):
 class Parquet(_Files):
     """Rows in Parquet files: a file, a folder or a glob.
 
+    Parameters: `time` a date, naive (UTC, or `tz`) or aware, or a whole-number index; `label` missing where it is not
+    known yet; `label_time` when it became known; `id` unique, twice is a bad row; `exclude` columns that are no
+    features. Write a file to the side and rename it into place: a tick may be reading.
+
     >>> Parquet("churn/*.parquet", time="ts", label="churned", label_time="known_at", id="row_id").time
     'ts'
     """
@@ -217,7 +221,11 @@ class Parquet(_Files):
 
 @dataclass(frozen=True, init=False)
 class CSV(_Files):
-    """Rows in CSV files with a header: a file, a folder or a glob."""
+    """Rows in CSV files with a header: a file, a folder or a glob.
+
+    Empty fields, NA, NaN, null and None are missing values; true/false and yes/no are truths. Times carry an offset
+    in every row or in none. Read anew at each tick: for more than some 100,000 rows write Parquet.
+    """
 
     def __init__(self, path: str | Path, *, time: str, label: str, label_time: str | None = None, id: str | None = None,
                  tz: str | None = None, exclude: Sequence[str] = ()) -> None:  # fmt: skip
