@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["manual_decision", "observe", "standing", "tick"]
 
 AT_ONCE = 30  # batches read together after a pause
-LATE = 10  # batches that are scored again when their labels arrive late
+LATE = 120  # batches that are scored again when their labels or rows arrive late
 
 
 def tick(loop: Loop, shop: Workshop) -> list[Decision]:
@@ -122,15 +122,17 @@ def _observe_spans(
     decides: bool,
 ) -> tuple[int, list[Decision]]:  # fmt: skip
     """How many spans were observed (fewer when the champion changes meanwhile), and what was decided."""
+    scorer = Scorer.of(loop, shop, stored)
     with shop.store.read() as conn:
-        late = [b for b in batches.open_batches(conn, loop.name, LATE) if b.span.seq < spans[0].seq]
+        waiting = batches.open_batches(conn, loop.name, LATE, scorer.oldest_batch)
+        late = [b for b in waiting if b.span.seq < spans[0].seq]
         states = triggers.load_states(conn, loop.name)
     start = min([spans[0].start, *(b.span.start for b in late)])
     rows = loop.source.read(Window(start, spans[-1].end))
     numbers = cadence.numbers(rows[loop.source.time])
-    scorer = Scorer.of(loop, shop, stored)
     watch = Watch(loop.triggers, states, lambda: champion_record(loop, shop))
-    _show_labels(loop, watch, scorer.rescore(late, rows, numbers, now))
+    arrived = scorer.rescore(late, rows, numbers, now)
+    _show_labels(loop, watch, arrived)
     taken: list[Decision] = []
     for done, span in enumerate(spans):
         seen = _observe_one(loop, shop, scorer, rows[numbers == span.seq], span, now)
@@ -146,7 +148,8 @@ def _observe_spans(
             scorer.keep(conn, seen)
             triggers.save_states(conn, loop.name, watch.states(), shop.clock.now())
             if decides:
-                decision = decide_batch(loop, shop, conn, stored, seen, signals, span.seq == newest)
+                news = bool(arrived)
+                decision = decide_batch(loop, shop, conn, stored, seen, signals, span.seq == newest, news)
                 taken.append(record(conn, loop, shop, decision, stored, may_act=span.seq == newest))
     return len(spans), taken
 
@@ -163,13 +166,13 @@ def _observe_one(
 
 def _rescore_late(loop: Loop, shop: Workshop, stored: StoredLoop, cadence: Cadence, now: Moment) -> None:
     """No new batch, but labels of older ones may have arrived."""
+    scorer = Scorer.of(loop, shop, stored)
     with shop.store.read() as conn:
-        late = batches.open_batches(conn, loop.name, LATE)
+        late = batches.open_batches(conn, loop.name, LATE, scorer.oldest_batch)
         states = triggers.load_states(conn, loop.name)
     if not late:
         return
     rows = loop.source.read(Window(min(b.span.start for b in late), max(b.span.end for b in late)))
-    scorer = Scorer.of(loop, shop, stored)
     arrived = scorer.rescore(late, rows, cadence.numbers(rows[loop.source.time]), now)
     if arrived:
         watch = Watch(loop.triggers, states, lambda: champion_record(loop, shop))

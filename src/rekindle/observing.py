@@ -90,13 +90,15 @@ class Scorer:
         if rows.empty:
             return Observed(stored, None, ())
         features = rows[list(self.contract.names)]
-        bundle = self.shop.registry.open(self.champion, self.loop.trainer)
         try:
-            outputs = bundle.outputs(features)
+            bundle = self.shop.registry.open(self.champion, self.loop.trainer)
+            outputs = _finite(bundle.outputs(features))
+        except BundleError as error:  # its folder is damaged, or the libraries changed under it
+            return Observed(replace(stored, note={**stored.note, "failed": str(error)}), None, ())
         except RekindleError:
             raise
         except Exception as error:  # noqa: BLE001 - a model may raise anything on rows it cannot take
-            note = {**stored.note, "failed": _cannot_predict(bundle, error)}
+            note = {**stored.note, "failed": _cannot_predict(self.champion, error)}
             return Observed(replace(stored, note=note), None, ())
         # Rows that a model was fitted on never judge it: they would make it look fresh.
         unseen = known & (span.seq > self.champion.batch)
@@ -108,22 +110,33 @@ class Scorer:
         batch = Batch(span, at, len(rows), features, bundle.decided(outputs), label, own, value)
         return Observed(stored, batch, tuple(scores))
 
+    @property
+    def oldest_batch(self) -> int:
+        """Batches up to this one say nothing about champion or predecessor: both were fitted on them."""
+        return min(self.champion.batch, self.champion.batch if self.previous is None else self.previous.batch)
+
     def rescore(
         self, late: Sequence[StoredBatch], rows: pd.DataFrame, numbers: Any, now: Moment
     ) -> list[Batch]:
-        """Score older batches again whose labels have arrived meanwhile; returns those batches."""
+        """Score older batches again whose labels or rows have arrived meanwhile; returns those batches."""
         relabelled = []
         for before in late:
             own = rows[numbers == before.span.seq]
-            if int(known_at(own, self.loop.source, now).sum()) <= before.labelled:
+            landed = not before.rows and len(own) > 0  # the file came after the period's end
+            if not landed and int(known_at(own, self.loop.source, now).sum()) <= before.labelled:
                 continue
             checked = self.contract.check(own, self.loop.source)
             known = known_at(checked.rows, self.loop.source, now)
-            if int(known.sum()) <= before.labelled:  # the others are in quarantine, labelled or not
+            if (
+                not landed and int(known.sum()) <= before.labelled
+            ):  # the others are in quarantine, labelled or not
                 continue
             seen = self.score(checked, before.span, known)
             with self.shop.store.begin() as conn:
                 batches.update_labelled(conn, self.loop.name, before.span.seq, seen.stored.labelled)
+                batches.update_rows(
+                    conn, self.loop.name, before.span.seq, seen.stored.rows, seen.stored.quarantined
+                )
                 self.keep(conn, seen)
             if seen.batch is not None:
                 relabelled.append(seen.batch)
@@ -145,9 +158,9 @@ class Scorer:
         old = self.previous
         if old is None or not known.any() or not old.batch < span.seq <= self.champion.batch + KEPT_SCORED:
             return []
-        bundle = self.shop.registry.open(old, self.loop.trainer)
         try:
-            outputs = bundle.outputs(features)
+            bundle = self.shop.registry.open(old, self.loop.trainer)
+            outputs = _finite(bundle.outputs(features))
         except Exception:  # noqa: BLE001 - a column is gone, or it cannot take these rows: it no longer serves
             return []
         losses = self._losses(bundle, outputs, rows, known, span)
@@ -185,9 +198,9 @@ class Scorer:
         )
 
 
-def _cannot_predict(bundle: Bundle, error: Exception) -> str:
+def _cannot_predict(version: Version, error: Exception) -> str:
     said = (str(error).splitlines() or [""])[0]
-    return f"{bundle.label} cannot predict these rows: {type(error).__name__}: {said}"
+    return f"{version.label} cannot predict these rows: {type(error).__name__}: {said}"
 
 
 @contextmanager
@@ -199,6 +212,14 @@ def blaming(field: str, value: object) -> Iterator[None]:
         raise
     except Exception as error:
         raise DeclarationError(field, value, f"it raised {type(error).__name__}: {error}") from error
+
+
+def _finite(outputs: Any) -> Any:
+    """Outputs, unless some are NaN or inf: such a model answers nothing."""
+    array = np.asarray(outputs)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{int((~np.isfinite(array)).sum())} of its predictions are NaN or inf")
+    return outputs
 
 
 def loss_of(loop: Loop, stored: StoredLoop) -> Loss:

@@ -46,11 +46,12 @@ def decide_first(loop: Loop, shop: Workshop, stored: StoredLoop, newest: int) ->
 
 def decide_batch(
     loop: Loop, shop: Workshop, conn: Connection, stored: StoredLoop, seen: Observed, signals: tuple[Signal, ...],
-    is_newest: bool,
+    is_newest: bool, news: bool = False,
 ) -> Decision:  # fmt: skip
+    """Decide on one batch; with `news`, rows or labels of older batches have arrived, so an empty one decides too."""
     seq = seen.stored.span.seq
     wished = any(s.kind is Kind.MANUAL for s in signals)
-    decision = (None if wished else _without_rows(conn, loop, seen)) or _refusal(conn, loop)
+    decision = (None if wished or news else _without_rows(conn, loop, seen)) or _refusal(conn, loop)
     if decision is None and stored.paused:
         decision = Decision(
             Action.WAIT, "Paused", "the loop is paused", would_change=f"`rekindle resume {loop.name}`"

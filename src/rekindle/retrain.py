@@ -29,6 +29,8 @@ def retrain(run: Run, loop: Loop, shop: Workshop) -> Run:
     if not story.claim():
         return story.standing()
     try:
+        if outgrown := story.outgrown():
+            return story.end(RunState.ERROR, Outcome.ERROR, outgrown)
         story.once("select", select)  # which stretch of time
         story.once("check", check)  # do its rows keep the contract; bad ones go to quarantine
         story.once("snapshot", snapshot)  # freeze them: from here on nothing reads live rows

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rekindle.errors import RekindleError, StaleSwap, Stopped, StoreError
 from rekindle.records import Outcome, Run, RunState
-from rekindle.store import outbox, runs, steps
+from rekindle.store import loops, outbox, runs, steps
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -42,6 +42,18 @@ class Story:
         with self.shop.store.begin() as conn:
             state = runs.get(conn, self.run.id).state
             return state is RunState.RUNNING or runs.claim(conn, self.run.id, self.shop.clock.now())
+
+    def outgrown(self) -> str:
+        """Why a run that was cut off before its training must not go on; empty when it may.
+
+        It pinned a declaration; under another trainer, source or features it would be neither the one nor the other.
+        """
+        with self.shop.store.read() as conn:
+            stored = loops.get(conn, self.run.loop)
+        lines = stored.settings.get("changed") or ()
+        if "train" in self.found or not lines or self.shop.revision(stored) == self.run.revision:
+            return ""
+        return f"the declaration changed while this run was cut off ({'; '.join(lines)}); the change starts another"
 
     def standing(self) -> Run:
         """The run as the store has it."""

@@ -423,6 +423,33 @@ def test_a_changed_trainer_is_answered_at_once(home_of: HomeOf, stream_frame: Ro
     assert home.check("toy").changed == ()
 
 
+@pytest.mark.parametrize("step", ["snapshot", "validate"])
+def test_a_run_cut_off_before_its_training_does_not_go_on_under_another_declaration(
+    step: str, home_of: HomeOf, stream_frame: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = stream_frame(600)
+    home = home_of(toy_loop(rows, until=400))
+
+    def dies(story: object) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(retrain, step, dies)
+        with pytest.raises(KeyboardInterrupt):
+            home.tick("toy")
+    again = home_of(toy_loop(rows, until=400, trainer=rk.Estimator(LogisticRegression(C=0.5))))
+    again.tick("toy")
+    first, second = ran(again)
+    if step == "snapshot":
+        assert first.outcome is Outcome.ERROR
+        assert "trainer.model.C: 1.0 -> 0.5" in first.cause
+    else:  # what was trained under its declaration may be judged and released
+        assert first.outcome is Outcome.PROMOTED
+    assert second.outcome is not Outcome.ERROR
+    assert first.revision != second.revision
+    assert second.revision == again.shop.revisions["toy"]
+
+
 def test_a_change_that_makes_no_other_model_starts_nothing(home_of: HomeOf, stream_frame: Rows) -> None:
     rows = stream_frame(600)
     home_of(toy_loop(rows, until=400)).tick("toy")

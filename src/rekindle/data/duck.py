@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["cursor", "frame", "quote", "run"]
 
 
+def _owner() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else "all"
+
+
 @lru_cache(maxsize=1)
 def _connection() -> duckdb.DuckDBPyConnection:
     import duckdb
@@ -25,7 +30,10 @@ def _connection() -> duckdb.DuckDBPyConnection:
         config={
             "autoinstall_known_extensions": "false",  # nothing is fetched at run time
             "autoload_known_extensions": "false",
-            "temp_directory": str(Path(tempfile.gettempdir()) / "rekindle-duckdb"),
+            "temp_directory": str(
+                Path(tempfile.gettempdir())
+                / f"rekindle-duckdb-{os.getuid() if hasattr(os, 'getuid') else 'all'}"
+            ),
         }
     )
     connection.execute("SET TimeZone = 'UTC'")

@@ -26,13 +26,16 @@ __all__ = [
     "open_batches",
     "put_loss",
 ]
-__all__ += ["since", "update_labelled"]
+__all__ += ["since", "update_labelled", "update_rows"]
 
 _BATCHES, _LOSSES = tables.batches, tables.losses
 _OF_LOOP = select(_BATCHES).where(_BATCHES.c.loop == bindparam("key"))
 _ONE = _OF_LOOP.where(_BATCHES.c.seq == bindparam("number"))
 _LAST = _OF_LOOP.order_by(_BATCHES.c.seq.desc()).limit(1)
-_OPEN = _OF_LOOP.where(_BATCHES.c.labelled < _BATCHES.c.rows - _BATCHES.c.quarantined)
+_OPEN = _OF_LOOP.where(
+    (_BATCHES.c.labelled < _BATCHES.c.rows - _BATCHES.c.quarantined) | (_BATCHES.c.rows == 0),
+    _BATCHES.c.seq > bindparam("after"),
+)
 _SCORED = select(_LOSSES).where(_LOSSES.c.loop == bindparam("key"), _LOSSES.c.seq >= bindparam("since"))
 _LABELLED = update(_BATCHES).where(_BATCHES.c.loop == bindparam("key"), _BATCHES.c.seq == bindparam("number"))
 _SCORE = update(_LOSSES).where(
@@ -104,15 +107,20 @@ def last(conn: Connection, loop: str) -> StoredBatch | None:
     return None if row is None else _batch(row)
 
 
-def open_batches(conn: Connection, loop: str, limit: int) -> list[StoredBatch]:
-    """The newest `limit` batches that still wait for labels, oldest first."""
-    rows = conn.execute(_OPEN.order_by(_BATCHES.c.seq.desc()).limit(limit), {"key": loop})
+def open_batches(conn: Connection, loop: str, limit: int, after: int = -1) -> list[StoredBatch]:
+    """The newest `limit` batches behind batch `after` that still wait for labels or rows, oldest first."""
+    rows = conn.execute(_OPEN.order_by(_BATCHES.c.seq.desc()).limit(limit), {"key": loop, "after": after})
     return [_batch(row) for row in rows][::-1]
 
 
 def update_labelled(conn: Connection, loop: str, seq: int, labelled: int) -> None:
     """Note how many labels of a batch are known now."""
     conn.execute(_LABELLED.values(labelled=labelled), {"key": loop, "number": seq})
+
+
+def update_rows(conn: Connection, loop: str, seq: int, rows: int, quarantined: int) -> None:
+    """Note rows that landed after their batch was stored."""
+    conn.execute(_LABELLED.values(rows=rows, quarantined=quarantined), {"key": loop, "number": seq})
 
 
 def put_loss(conn: Connection, score: BatchLoss) -> None:

@@ -63,7 +63,7 @@ class PerformanceDecay(Remembering):
     _metric: str = field(default="metric", init=False, repr=False, compare=False)
     _higher: bool = field(default=True, init=False, repr=False, compare=False)
     _baseline: float | None = field(default=None, init=False, repr=False, compare=False)
-    _first: list[float] = field(default_factory=list, init=False, repr=False, compare=False)
+    _first: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
     _recent: list[Entry] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -86,7 +86,7 @@ class PerformanceDecay(Remembering):
 
     def reset(self, champion: Champion) -> None:
         """Measure against this champion: its baseline, its metric's direction, no older value."""
-        self.report, self._first, self._recent = {}, [], []
+        self.report, self._first, self._recent = {}, {}, []
         self._metric, self._higher = champion.metric, champion.higher_is_better
         self._baseline = _usable(champion.baseline_metric)
 
@@ -110,9 +110,9 @@ class PerformanceDecay(Remembering):
         if value is None:
             return
         if self._baseline is None:
-            self._first.append(value)
+            self._first[str(batch.span.seq)] = value  # labels may come in parts: the batch counts once
             if len(self._first) == FIRST:
-                self._baseline = sum(self._first) / FIRST
+                self._baseline = sum(self._first.values()) / FIRST
             return
         rows = batch.rows if batch.loss is None else len(batch.loss)
         self._recent = put(self._recent, Entry(batch.span.seq, batch.span.start, rows, value))
@@ -178,13 +178,13 @@ class PerformanceDecay(Remembering):
             "metric": self._metric,
             "higher_is_better": self._higher,
             "baseline": self._baseline,
-            "first": list(self._first),
+            "first": dict(self._first),
             "recent": [e.to_json() for e in self._recent],
         }
 
     def _recall(self, state: Mapping[str, Any]) -> None:
         self._metric, self._higher = state["metric"], state["higher_is_better"]
-        self._baseline, self._first = state["baseline"], list(state["first"])
+        self._baseline, self._first = state["baseline"], dict(state["first"])
         self._recent = [Entry.from_json(e) for e in state["recent"]]
 
 

@@ -11,7 +11,14 @@ import numpy as np
 from rekindle.data.contract import Contract
 from rekindle.data.labels import clean_label
 from rekindle.data.snapshot import BATCH, thaw
-from rekindle.errors import DeclarationError, NotEnoughData, RekindleError, SchemaError, TrainingError
+from rekindle.errors import (
+    BundleError,
+    DeclarationError,
+    NotEnoughData,
+    RekindleError,
+    SchemaError,
+    TrainingError,
+)
 from rekindle.models.bundle import Bundle, open_bundle
 from rekindle.records import Scores
 
@@ -46,7 +53,7 @@ def score_models(trainer: Trainer, plan: ScorePlan, loss: Loss, metric: Metric) 
     for name, folder in plan.bundles.items():
         try:
             scored[name] = score_bundle(open_bundle(folder, trainer, label=name), rows, label, loss, metric)
-        except SchemaError:  # the champion cannot take such rows: it cannot be compared, nor serve
+        except (SchemaError, BundleError):  # such a champion cannot be compared, nor can it serve
             if name == "candidate":
                 raise
     return scored

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -83,7 +84,7 @@ def prepare(stream: Stream, batches_: int = BATCHES) -> Prepared:
     contract = Contract.learn(history, stream.source)
     source = Replayed(stream.source, edges.edges[HISTORY])
     loop = Loop(
-        stream.name.replace(" ", "-"),
+        _loop_name(stream.name),
         source,
         default_trainer(contract.task),
         every=edges,
@@ -91,6 +92,11 @@ def prepare(stream: Stream, batches_: int = BATCHES) -> Prepared:
     )
     gone = history[list(contract.names)].isna().mean()
     return Prepared(stream, loop, edges, contract, {str(k): float(v) for k, v in gone.items() if v > 0})
+
+
+def _loop_name(stream: str) -> str:
+    """A file name as a loop's name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stream).strip("-._")[:100] or "stream"
 
 
 def default_trainer(task: str) -> Estimator:
