@@ -106,11 +106,17 @@ def test_a_champion_whose_column_is_gone_is_left_out(frozen, stream_frame, tmp_p
     assert old != folder
 
 
-def test_a_damaged_champion_is_an_error_not_a_walkover(frozen, stream_frame, tmp_path):
+def test_a_damaged_champion_is_left_out_and_a_damaged_candidate_is_an_error(frozen, stream_frame, tmp_path):
     folder, contract, found = fitted(frozen, stream_frame(240, seed=1), LogisticRegression(), tmp_path)
-    plan = ScorePlan(folder, contract, (3,), {"candidate": found["twin"], "v1": str(tmp_path / "nowhere")})
+    trainer, gone = Estimator(LogisticRegression()), str(tmp_path / "nowhere")
+    plan = ScorePlan(folder, contract, (3,), {"candidate": found["twin"], "v1": gone})
+    assert set(score_models(trainer, plan, zero_one, metric("accuracy"))) == {
+        "candidate"
+    }  # it cannot serve either
     with pytest.raises(BundleError, match="no model in"):
-        score_models(Estimator(LogisticRegression()), plan, zero_one, metric("accuracy"))
+        score_models(
+            trainer, ScorePlan(folder, contract, (3,), {"candidate": gone}), zero_one, metric("accuracy")
+        )
 
 
 def test_regression(frozen, tmp_path):
