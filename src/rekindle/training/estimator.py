@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,11 +84,17 @@ class Estimator:
             )
         model = self._seeded(self._with_encoder(self._clone(), train.features))
         weights = self._weight_argument(model, train)
-        if not weights:
-            model.fit(train.features, train.label)
-        else:
-            with weighted_bins_at_once(model):
+        try:
+            with weighted_bins_at_once(model) if weights else nullcontext():
                 model.fit(train.features, train.label, **weights)
+        except ValueError as error:
+            missing = [c for c in train.features.columns if train.features[c].isna().any()]
+            if not missing or "NaN" not in str(error):
+                raise
+            raise TrainingError(
+                f"{type(self.model).__name__} takes no missing values, and {missing[0]!r} has some; put an imputer "
+                "into the trainer's pipeline, or take an estimator that knows them, e.g. HistGradientBoostingClassifier"
+            ) from error
         return model
 
     def predict(self, model: Model, rows: Frame) -> Any:

@@ -146,6 +146,21 @@ def test_one_class_is_no_classification(labels, said):
         Estimator(DecisionTreeClassifier()).fit(rows, None, None)
 
 
+def test_missing_values_that_a_model_does_not_take_are_named():
+    rows = table(category=False)
+    rows.features.loc[::7, "z"] = np.nan
+    with pytest.raises(TrainingError, match="LogisticRegression takes no missing values, and 'z' has some"):
+        Estimator(LogisticRegression()).fit(rows, None, None)
+    Estimator(HistGradientBoostingClassifier(max_iter=2)).fit(rows, None, None)
+
+    class Odd(Keeper):
+        def fit(self, X, y, sample_weight=None):
+            raise ValueError("something else")
+
+    with pytest.raises(ValueError, match="something else"):
+        Estimator(Odd()).fit(rows, None, None)
+
+
 def test_regression_needs_no_classes():
     rows = table(task="regression", label=np.ones(200))
     trainer = Estimator(LinearRegression())
