@@ -223,7 +223,7 @@ def test_a_champion_that_cannot_predict_does_not_stand_in_the_way_of_a_retrainin
     report = made.next_batch(put("x0", ""))
     assert report.decisions[0].action == "retrain"
     assert report.outcome == "ERROR"
-    assert "Input X contains NaN" in report.run.cause
+    assert "takes no missing values" in report.run.cause
     assert champion(made.home) == "v1"
 
 
