@@ -15,7 +15,8 @@ import pytest
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills process groups")
 
 SCRIPT = """
-import os, re, subprocess, sys, time
+import os, re, signal, subprocess, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # CI may start us with Ctrl-C ignored
 from pathlib import Path
 from rekindle.engine import Nursery
 
